@@ -1,0 +1,1 @@
+//! End-to-end tests with real clients, a real Pulsar and a real Kubernetes.

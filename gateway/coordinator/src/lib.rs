@@ -1,0 +1,1 @@
+//! Consumer groups, offsets and transactions as a pure state machine.

@@ -1,0 +1,1 @@
+//! Kafka offsets and records on Apache Pulsar topics.

@@ -1,0 +1,118 @@
+//! What an engine may refuse, and why. Each operation has its own small enum.
+use kop_wire::{Offset, TopicName};
+
+/// A cause inside an engine: I/O, a connection, an answer of a remote system.
+pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// Why the catalog could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// The engine cannot answer now; asking again later may help.
+    #[error("store unavailable")]
+    Unavailable(#[source] Cause),
+}
+
+/// Why a topic was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// There is a topic of that name.
+    #[error("topic {0} already exists")]
+    Exists(TopicName),
+    /// The engine cannot hold such a topic; the text says what is wrong with it.
+    #[error("topic refused: {0}")]
+    Refused(String),
+    /// The engine cannot answer now; asking again later may help.
+    #[error("store unavailable")]
+    Unavailable(#[source] Cause),
+}
+
+/// Why a topic was not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// There is no topic of that name.
+    #[error("unknown topic {0}")]
+    Unknown(TopicName),
+    /// The engine cannot answer now; asking again later may help.
+    #[error("store unavailable")]
+    Unavailable(#[source] Cause),
+}
+
+/// Why a partition was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no such topic, or it has fewer partitions.
+    #[error("unknown topic or partition")]
+    Unknown,
+    /// Someone else owns the partition.
+    #[error("not the owner of the partition")]
+    NotOwner,
+    /// The log cannot be served with Kafka offsets; the text says why and what to do.
+    #[error("partition cannot be served: {0}")]
+    Unusable(String),
+    /// The engine cannot answer now; asking again later may help.
+    #[error("store unavailable")]
+    Unavailable(#[source] Cause),
+}
+
+/// Why a batch was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// An idempotent producer's batch does not follow its last one.
+    #[error("sequence out of order: expected {expected}, found {found}")]
+    OutOfOrderSequence {
+        /// The sequence number that would have followed.
+        expected: i32,
+        /// The batch's first sequence number.
+        found: i32,
+    },
+    /// A newer epoch of the same producer id has written already.
+    #[error("producer epoch {found} is older than {current}")]
+    StaleProducerEpoch {
+        /// The newest epoch seen.
+        current: i16,
+        /// The batch's epoch.
+        found: i16,
+    },
+    /// The batch is larger than the engine can store.
+    #[error("batch of {size} bytes is larger than {limit}")]
+    TooLarge {
+        /// The batch's size in bytes.
+        size: usize,
+        /// What the engine takes.
+        limit: usize,
+    },
+    /// The batch cannot be stored as it is; the text says what is wrong with it.
+    #[error("batch refused: {0}")]
+    Refused(String),
+    /// The topic was deleted.
+    #[error("topic deleted")]
+    Deleted,
+    /// Someone else owns the partition. The batch was not written.
+    #[error("not the owner of the partition")]
+    NotOwner,
+    /// Whether the batch was written is not known; the client retries.
+    #[error("store unavailable")]
+    Unavailable(#[source] Cause),
+}
+
+/// Why a partition could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The offset asked for is before the first or after the last.
+    #[error("offset out of range {log_start}..={high}")]
+    OutOfRange {
+        /// First offset of the log.
+        log_start: Offset,
+        /// High watermark of the log.
+        high: Offset,
+    },
+    /// The topic was deleted.
+    #[error("topic deleted")]
+    Deleted,
+    /// What is stored there cannot be served with Kafka offsets; the text says why and what to do.
+    #[error("unreadable entry: {0}")]
+    Unreadable(String),
+    /// The engine cannot answer now; asking again later may help.
+    #[error("store unavailable")]
+    Unavailable(#[source] Cause),
+}

@@ -1,0 +1,26 @@
+//! The port between Kafka's protocol and what stores its records.
+//!
+//! An engine offers a [`Catalog`] of topics and, for each partition, a [`Partition`]: an append-only
+//! log of Kafka record batches. Two traits are the whole surface. An engine knows nothing of groups,
+//! transactions or connections: those are built above it, as records in ordinary partitions
+//! (`__consumer_offsets`, `__transaction_state`).
+//!
+//! What an engine must keep, whatever it is made of, stands in [`conformance`] (feature `testing`).
+#[cfg(feature = "testing")]
+pub mod conformance;
+
+mod append;
+mod catalog;
+mod error;
+mod partition;
+mod read;
+mod watermark;
+
+pub mod producer_state;
+
+pub use append::Appended;
+pub use catalog::{Catalog, NewTopic, PartitionId, Topic, TopicClass};
+pub use error::{AppendError, CatalogError, CreateError, DeleteError, OpenError, ReadError};
+pub use partition::Partition;
+pub use read::{Fetched, ReadLimit, TimestampedOffset};
+pub use watermark::Watermarks;

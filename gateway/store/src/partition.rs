@@ -1,0 +1,46 @@
+//! One append-only log of record batches.
+use std::future::Future;
+
+use kop_wire::{Batch, Offset, Timestamp};
+
+use crate::{AppendError, Appended, Fetched, ReadError, ReadLimit, TimestampedOffset, Watermarks};
+
+/// A handle to one partition's log. Clones are handles to the same log.
+pub trait Partition: Send + Sync + Clone + 'static {
+    /// Appends one batch and answers when it is durable.
+    ///
+    /// Batches whose `append` was *first polled* in some order by one task are written in that order,
+    /// so a caller may poll many at once (pipelining). Sequence numbers of idempotent producers are
+    /// checked here ([`producer_state`](crate::producer_state)); the base offset the batch carries is
+    /// ignored. A control batch or a transactional one is the caller's business.
+    fn append(&self, batch: Batch) -> impl Future<Output = Result<Appended, AppendError>> + Send;
+
+    /// Whole batches from the one that holds `from` on, their base offsets set, as many as fit.
+    ///
+    /// Reads what is there and does not wait for more: at the end it answers no batches. The first
+    /// batch may begin before `from`, and offsets may have gaps; where everything from `from` to the
+    /// high watermark is a gap, an empty batch covers it, so that a client's position reaches the end.
+    fn read(
+        &self,
+        from: Offset,
+        limit: ReadLimit,
+    ) -> impl Future<Output = Result<Fetched, ReadError>> + Send;
+
+    /// Where the log begins and ends, from memory.
+    fn watermarks(&self) -> Watermarks;
+
+    /// Waits until the high watermark is above `past`, or the partition can no longer be read.
+    fn advanced(&self, past: Offset) -> impl Future<Output = ()> + Send;
+
+    /// The first record, by offset, whose timestamp is `time` or later; `None` where there is none.
+    fn offset_at(
+        &self,
+        time: Timestamp,
+    ) -> impl Future<Output = Result<Option<TimestampedOffset>, ReadError>> + Send;
+
+    /// Makes `offset` the log's first: what stands before it is no longer read, and may be removed.
+    fn truncate_before(
+        &self,
+        offset: Offset,
+    ) -> impl Future<Output = Result<(), ReadError>> + Send;
+}

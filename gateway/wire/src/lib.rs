@@ -1,0 +1,1 @@
+//! Kafka bytes: frames, messages, record batches viewed in place.

@@ -1,0 +1,1 @@
+//! The KafkaOnPulsar resource: types, schema and rules.

@@ -1,0 +1,1 @@
+//! The operator that gives a Pulsar deployment the Kafka protocol.
