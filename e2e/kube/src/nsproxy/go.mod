@@ -1,0 +1,3 @@
+module kop/e2e/nsproxy
+
+go 1.25
