@@ -1,0 +1,124 @@
+//! The configuration as the gateway uses it: complete and consistent.
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::HostPort;
+
+/// A complete configuration. Only [`RawConfig::validate`](crate::RawConfig::validate) makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// This gateway's node id, as Kafka clients see it; 0 or greater.
+    pub node_id: i32,
+    /// Where Kafka clients connect, at least one.
+    pub listeners: Vec<Listener>,
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    pub admin_listen: HostPort,
+    /// What keeps the records.
+    pub store: StoreConfig,
+    /// Partitions of a topic whose creator does not say, at least one.
+    pub default_partitions: u32,
+    /// Whether asking for a topic that does not exist makes it.
+    pub auto_create_topics: bool,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// How long a new consumer group waits for more members before its first assignment.
+    pub group_initial_rebalance_delay: Duration,
+    /// What the gateway takes at the most.
+    pub limits: Limits,
+}
+
+/// One address on which Kafka clients are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name, unique among the listeners.
+    pub name: String,
+    /// Where it listens; port 0 takes a free port.
+    pub bind: HostPort,
+    /// Where clients of this listener are told to connect; port 0 stands for the port that is
+    /// listened on.
+    pub advertise: HostPort,
+}
+
+/// What keeps the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// The embedded store in a directory.
+    Embedded {
+        /// The directory; made where it does not exist.
+        data_dir: PathBuf,
+        /// When an append is acknowledged.
+        durability: Durability,
+    },
+    /// Topics of a Pulsar cluster.
+    Pulsar(PulsarConfig),
+}
+
+/// How to reach Pulsar and what to use there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PulsarConfig {
+    /// `pulsar://HOST:PORT[,HOST:PORT]` or `pulsar+ssl://…`.
+    pub service_url: String,
+    /// `http://HOST:PORT` or `https://HOST:PORT`.
+    pub admin_url: String,
+    /// File that holds the token to authenticate with; read again when it is needed again.
+    pub token_file: Option<PathBuf>,
+    /// PEM file with the certificate authorities to trust.
+    pub ca_file: Option<PathBuf>,
+    /// Tenant of the topics.
+    pub tenant: String,
+    /// Namespace of the topics that clients name without one.
+    pub namespace: String,
+    /// Namespace, in the same tenant, of groups, offsets and producer ids.
+    pub metadata_namespace: String,
+    /// How new records are laid out in Pulsar entries.
+    pub entry_format: EntryFormat,
+}
+
+/// What the gateway takes at the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time, over all listeners.
+    pub connections: usize,
+    /// Bytes of one request.
+    pub request_bytes: usize,
+    /// Bytes of one record batch, as it is sent.
+    pub message_bytes: usize,
+    /// Bytes of all requests that are being read or answered, and as much again for responses.
+    pub memory_bytes: usize,
+    /// A connection on which nothing happens for this long is closed.
+    pub connection_idle: Duration,
+}
+
+/// When the embedded store acknowledges an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Once it is on the disk: it survives a power cut.
+    #[default]
+    Sync,
+    /// Once the operating system has it: it survives the death of the process only.
+    Os,
+}
+
+/// How records are laid out in Pulsar entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryFormat {
+    /// One Pulsar message per record: Pulsar and Kafka clients read each other.
+    #[default]
+    Pulsar,
+    /// Kafka's record batch as it came: fastest, for Kafka clients only.
+    Kafka,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,239 @@
+//! What may be said, in flags, environment variables or a file.
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Durability, EntryFormat, LogFormat};
+
+/// Every setting, as it was given; `None` where it was not.
+///
+/// A key of the file is the flag's name without the dashes before it. A flag is stronger than its
+/// environment variable, and that is stronger than the file ([`RawConfig::or`]).
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RawConfig {
+    /// Where to listen for Kafka clients; repeat with another NAME for a further listener. Port 0
+    /// takes a free port [default: 127.0.0.1:9092]
+    #[arg(
+        long,
+        env = "KOP_LISTEN",
+        value_name = "[NAME://]HOST:PORT",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Vec<String>>,
+
+    /// The address that clients of the listener NAME are told to connect to [default: where it
+    /// listens]
+    #[arg(
+        long,
+        env = "KOP_ADVERTISE",
+        value_name = "[NAME://]HOST:PORT",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertise: Option<Vec<String>>,
+
+    /// Where to serve /livez, /readyz and /metrics [default: 127.0.0.1:9100]
+    #[arg(long, env = "KOP_ADMIN_LISTEN", value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_listen: Option<String>,
+
+    /// Keep records in this directory [default: kop-data, unless --pulsar is given]
+    #[arg(long, env = "KOP_DATA_DIR", value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+
+    /// When a record in --data-dir is acknowledged: once it is on the disk (sync), or once the
+    /// operating system has it (os) [default: sync]
+    #[arg(
+        long,
+        env = "KOP_DURABILITY",
+        hide_possible_values = true,
+        value_name = "sync|os"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability: Option<Durability>,
+
+    /// Keep records in this Pulsar: pulsar://HOST:PORT or pulsar+ssl://HOST:PORT
+    #[arg(long, env = "KOP_PULSAR", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pulsar: Option<String>,
+
+    /// Its admin service: http://HOST:PORT or https://HOST:PORT
+    #[arg(long, env = "KOP_PULSAR_ADMIN", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pulsar_admin: Option<String>,
+
+    /// File with the token to authenticate to Pulsar with
+    #[arg(long, env = "KOP_PULSAR_TOKEN_FILE", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pulsar_token_file: Option<PathBuf>,
+
+    /// PEM file with the certificate authorities of Pulsar
+    #[arg(long, env = "KOP_PULSAR_CA_FILE", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pulsar_ca_file: Option<PathBuf>,
+
+    /// Pulsar tenant of the topics [default: public]
+    #[arg(long, env = "KOP_TENANT", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+
+    /// Pulsar namespace of topics that are named without one [default: default]
+    #[arg(long, env = "KOP_NAMESPACE", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+
+    /// Pulsar namespace of groups, offsets and producer ids [default: __kafka]
+    #[arg(long, env = "KOP_METADATA_NAMESPACE", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata_namespace: Option<String>,
+
+    /// How records are laid out in Pulsar: for Pulsar and Kafka clients (pulsar), or as Kafka's
+    /// own batches (kafka) [default: pulsar]
+    #[arg(
+        long,
+        env = "KOP_ENTRY_FORMAT",
+        hide_possible_values = true,
+        value_name = "pulsar|kafka"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry_format: Option<EntryFormat>,
+
+    /// Partitions of a topic whose creator does not say how many [default: 1]
+    #[arg(long, env = "KOP_DEFAULT_PARTITIONS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_partitions: Option<u32>,
+
+    /// Make a topic when a client asks for one that does not exist [default: true]
+    #[arg(long, env = "KOP_AUTO_CREATE_TOPICS", value_name = "true|false")]
+    #[arg(action = clap::ArgAction::Set, hide_possible_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_create_topics: Option<bool>,
+
+    /// Node id of this gateway [default: 0]
+    #[arg(long, env = "KOP_NODE_ID", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_id: Option<i32>,
+
+    /// How log lines look [default: text]
+    #[arg(
+        long,
+        env = "KOP_LOG_FORMAT",
+        hide_possible_values = true,
+        value_name = "text|json"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<LogFormat>,
+
+    /// How long a new consumer group waits for more members [default: 3000 with --pulsar, else 0]
+    #[arg(long, env = "KOP_GROUP_INITIAL_REBALANCE_DELAY_MS", value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_initial_rebalance_delay_ms: Option<u32>,
+
+    /// Largest record batch that is taken, in bytes [default: 1048588]
+    #[arg(long, env = "KOP_MAX_MESSAGE_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_message_bytes: Option<u32>,
+
+    /// Largest request that is taken, in bytes [default: 104857600]
+    #[arg(long, env = "KOP_MAX_REQUEST_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_request_bytes: Option<u32>,
+
+    /// Memory for requests in flight, and as much again for responses, in bytes
+    /// [default: 134217728]
+    #[arg(long, env = "KOP_MAX_MEMORY_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_memory_bytes: Option<u32>,
+
+    /// Kafka connections that are served at a time [default: 10000]
+    #[arg(long, env = "KOP_MAX_CONNECTIONS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
+
+    /// Close a connection after this long without a request [default: 600000]
+    #[arg(long, env = "KOP_CONNECTION_IDLE_MS", value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_idle_ms: Option<u32>,
+}
+
+/// A configuration file that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidFile(String);
+
+impl RawConfig {
+    /// Reads a TOML text whose keys are the flags' names.
+    ///
+    /// # Errors
+    /// A key that is not known, or a value of the wrong type; the message names it and its line.
+    pub fn from_toml(text: &str) -> Result<Self, InvalidFile> {
+        toml::from_str(text).map_err(|error| InvalidFile(error.to_string().trim_end().to_owned()))
+    }
+
+    /// Writes the TOML text that [`from_toml`](Self::from_toml) reads; what is not set is left out.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("strings, numbers and lists of strings are valid TOML")
+    }
+
+    /// Takes from `weaker` what is not set here. A list is taken as a whole or not at all.
+    #[must_use]
+    pub fn or(self, weaker: Self) -> Self {
+        // No `..`: a new setting that is forgotten here does not compile.
+        let Self {
+            listen,
+            advertise,
+            admin_listen,
+            data_dir,
+            durability,
+            pulsar,
+            pulsar_admin,
+            pulsar_token_file,
+            pulsar_ca_file,
+            tenant,
+            namespace,
+            metadata_namespace,
+            entry_format,
+            default_partitions,
+            auto_create_topics,
+            node_id,
+            log_format,
+            group_initial_rebalance_delay_ms,
+            max_message_bytes,
+            max_request_bytes,
+            max_memory_bytes,
+            max_connections,
+            connection_idle_ms,
+        } = weaker;
+        Self {
+            listen: self.listen.or(listen),
+            advertise: self.advertise.or(advertise),
+            admin_listen: self.admin_listen.or(admin_listen),
+            data_dir: self.data_dir.or(data_dir),
+            durability: self.durability.or(durability),
+            pulsar: self.pulsar.or(pulsar),
+            pulsar_admin: self.pulsar_admin.or(pulsar_admin),
+            pulsar_token_file: self.pulsar_token_file.or(pulsar_token_file),
+            pulsar_ca_file: self.pulsar_ca_file.or(pulsar_ca_file),
+            tenant: self.tenant.or(tenant),
+            namespace: self.namespace.or(namespace),
+            metadata_namespace: self.metadata_namespace.or(metadata_namespace),
+            entry_format: self.entry_format.or(entry_format),
+            default_partitions: self.default_partitions.or(default_partitions),
+            auto_create_topics: self.auto_create_topics.or(auto_create_topics),
+            node_id: self.node_id.or(node_id),
+            log_format: self.log_format.or(log_format),
+            group_initial_rebalance_delay_ms: self
+                .group_initial_rebalance_delay_ms
+                .or(group_initial_rebalance_delay_ms),
+            max_message_bytes: self.max_message_bytes.or(max_message_bytes),
+            max_request_bytes: self.max_request_bytes.or(max_request_bytes),
+            max_memory_bytes: self.max_memory_bytes.or(max_memory_bytes),
+            max_connections: self.max_connections.or(max_connections),
+            connection_idle_ms: self.connection_idle_ms.or(connection_idle_ms),
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! From what was said to what holds.
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    Config, HostPort, InvalidHostPort, Limits, Listener, PulsarConfig, RawConfig, StoreConfig,
+};
+
+/// The name of a listener that was given without one.
+const DEFAULT_LISTENER: &str = "PLAINTEXT";
+const MOST_PARTITIONS: u32 = 10_000;
+
+/// Why a configuration cannot be used. The message names the settings that are wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Not an address.
+    #[error("{setting}: {source}")]
+    Address {
+        /// The flag.
+        setting: &'static str,
+        /// What is wrong with it.
+        source: InvalidHostPort,
+    },
+    /// Not the name of a listener.
+    #[error("{setting}: `{name}` is not a listener name (letters, digits, `-` and `_`)")]
+    ListenerName {
+        /// The flag.
+        setting: &'static str,
+        /// The name as given.
+        name: String,
+    },
+    /// Two addresses for one listener.
+    #[error("{setting} is given twice for the listener {name}")]
+    TwiceNamed {
+        /// The flag.
+        setting: &'static str,
+        /// The listener.
+        name: String,
+    },
+    /// An address for a listener that is not there.
+    #[error("--advertise {0}://…: there is no --listen with this name")]
+    UnknownListener(String),
+    /// No one can connect to `0.0.0.0`.
+    #[error(
+        "the listener {name} would tell clients to connect to {address}, which is no address of \
+         any machine: give --advertise {name}://HOST:PORT"
+    )]
+    Unspecified {
+        /// The listener.
+        name: String,
+        /// What would be advertised.
+        address: HostPort,
+    },
+    /// Two settings that exclude each other.
+    #[error("{0} and {1} exclude each other")]
+    Conflict(&'static str, &'static str),
+    /// A setting that needs another one.
+    #[error("{setting} needs {needs}")]
+    Needs {
+        /// The one that was given.
+        setting: &'static str,
+        /// The one that was not.
+        needs: &'static str,
+    },
+    /// A value out of its range, or not of its form.
+    #[error("{setting}: `{value}` is not {expected}")]
+    Value {
+        /// The flag.
+        setting: &'static str,
+        /// The value as given.
+        value: String,
+        /// What it has to be.
+        expected: &'static str,
+    },
+}
+
+impl RawConfig {
+    /// Checks everything and fills in the defaults.
+    ///
+    /// # Errors
+    /// The first thing found wrong, naming the flags it is about.
+    pub fn validate(self) -> Result<Config, ConfigError> {
+        let listeners = listeners(
+            self.listen.as_deref().unwrap_or(&[]),
+            self.advertise.as_deref().unwrap_or(&[]),
+        )?;
+        let admin_listen = self.admin_listen.as_deref().unwrap_or("127.0.0.1:9100");
+        let admin_listen = address("--admin-listen", admin_listen)?;
+        let limits = limits(&self)?;
+        let default_partitions = ranged(
+            "--default-partitions",
+            self.default_partitions.unwrap_or(1),
+            (1, MOST_PARTITIONS),
+            "a number from 1 to 10000",
+        )?;
+        let node_id = self.node_id.unwrap_or(0);
+        if node_id < 0 {
+            return Err(ConfigError::Value {
+                setting: "--node-id",
+                value: node_id.to_string(),
+                expected: "0 or greater",
+            });
+        }
+        let auto_create_topics = self.auto_create_topics.unwrap_or(true);
+        let log_format = self.log_format.unwrap_or_default();
+        let delay = self.group_initial_rebalance_delay_ms;
+        let store = store(self)?;
+        // A lone process is for trying and testing, where three seconds before the first record
+        // are felt; in front of Pulsar many members come at a time, as in Kafka.
+        let usual_delay = match store {
+            StoreConfig::Embedded { .. } => 0,
+            StoreConfig::Pulsar(_) => 3000,
+        };
+        Ok(Config {
+            node_id,
+            listeners,
+            admin_listen,
+            store,
+            default_partitions,
+            auto_create_topics,
+            log_format,
+            group_initial_rebalance_delay: milliseconds(delay.unwrap_or(usual_delay)),
+            limits,
+        })
+    }
+}
+
+fn milliseconds(count: u32) -> Duration {
+    Duration::from_millis(u64::from(count))
+}
+
+fn address(setting: &'static str, text: &str) -> Result<HostPort, ConfigError> {
+    text.parse()
+        .map_err(|source| ConfigError::Address { setting, source })
+}
+
+/// Splits `[NAME://]HOST:PORT`.
+fn named(setting: &'static str, text: &str) -> Result<(String, HostPort), ConfigError> {
+    let (name, rest) = text.split_once("://").unwrap_or((DEFAULT_LISTENER, text));
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if name.is_empty() || name.len() > 63 || !name.bytes().all(legal) {
+        return Err(ConfigError::ListenerName {
+            setting,
+            name: name.to_owned(),
+        });
+    }
+    Ok((name.to_owned(), address(setting, rest)?))
+}
+
+/// Reads the entries of one repeatable setting, each name once.
+fn all_named(
+    setting: &'static str,
+    texts: &[String],
+) -> Result<Vec<(String, HostPort)>, ConfigError> {
+    let mut entries: Vec<(String, HostPort)> = Vec::with_capacity(texts.len());
+    for text in texts {
+        let (name, at) = named(setting, text)?;
+        if entries.iter().any(|(known, _)| *known == name) {
+            return Err(ConfigError::TwiceNamed { setting, name });
+        }
+        entries.push((name, at));
+    }
+    Ok(entries)
+}
+
+fn listeners(listen: &[String], advertise: &[String]) -> Result<Vec<Listener>, ConfigError> {
+    let default = ["127.0.0.1:9092".to_owned()];
+    let listen = if listen.is_empty() { &default } else { listen };
+    let bound = all_named("--listen", listen)?;
+    let advertised = all_named("--advertise", advertise)?;
+    if let Some((name, _)) = advertised
+        .iter()
+        .find(|(a, _)| !bound.iter().any(|(b, _)| a == b))
+    {
+        return Err(ConfigError::UnknownListener(name.clone()));
+    }
+    bound
+        .into_iter()
+        .map(|(name, bind)| {
+            let advertise = advertised
+                .iter()
+                .find(|(of, _)| *of == name)
+                .map_or_else(|| bind.clone(), |(_, at)| at.clone());
+            if advertise.is_unspecified() {
+                return Err(ConfigError::Unspecified {
+                    name,
+                    address: advertise,
+                });
+            }
+            Ok(Listener {
+                name,
+                bind,
+                advertise,
+            })
+        })
+        .collect()
+}
+
+fn ranged(
+    setting: &'static str,
+    value: u32,
+    (least, most): (u32, u32),
+    expected: &'static str,
+) -> Result<u32, ConfigError> {
+    if (least..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(ConfigError::Value {
+            setting,
+            value: value.to_string(),
+            expected,
+        })
+    }
+}
+
+fn limits(raw: &RawConfig) -> Result<Limits, ConfigError> {
+    const MOST: u32 = i32::MAX.unsigned_abs();
+    let size = |bytes: u32| usize::try_from(bytes).expect("memory is addressed by 32 bits or more");
+    let message = ranged(
+        "--max-message-bytes",
+        raw.max_message_bytes.unwrap_or(1_048_588),
+        (1024, MOST),
+        "a number from 1024 to 2147483647",
+    )?;
+    let request = ranged(
+        "--max-request-bytes",
+        raw.max_request_bytes.unwrap_or(100 << 20),
+        (1024, MOST),
+        "a number from 1024 to 2147483647",
+    )?;
+    let memory = ranged(
+        "--max-memory-bytes",
+        raw.max_memory_bytes.unwrap_or((128 << 20).max(request)),
+        (request, MOST),
+        "between --max-request-bytes and 2147483647",
+    )?;
+    let connections = ranged(
+        "--max-connections",
+        raw.max_connections.unwrap_or(10_000),
+        (1, 1_000_000),
+        "a number from 1 to 1000000",
+    )?;
+    let idle = ranged(
+        "--connection-idle-ms",
+        raw.connection_idle_ms.unwrap_or(600_000),
+        (1000, MOST),
+        "a number from 1000 to 2147483647",
+    )?;
+    Ok(Limits {
+        connections: size(connections),
+        request_bytes: size(request),
+        message_bytes: size(message),
+        memory_bytes: size(memory),
+        connection_idle: milliseconds(idle),
+    })
+}
+
+fn store(raw: RawConfig) -> Result<StoreConfig, ConfigError> {
+    match &raw.pulsar {
+        Some(_) if raw.data_dir.is_some() => Err(ConfigError::Conflict("--data-dir", "--pulsar")),
+        Some(_) if raw.durability.is_some() => {
+            Err(ConfigError::Conflict("--durability", "--pulsar"))
+        }
+        Some(url) => pulsar(url.clone(), raw).map(StoreConfig::Pulsar),
+        None => embedded(raw),
+    }
+}
+
+fn embedded(raw: RawConfig) -> Result<StoreConfig, ConfigError> {
+    let for_pulsar = [
+        ("--pulsar-admin", raw.pulsar_admin.is_some()),
+        ("--pulsar-token-file", raw.pulsar_token_file.is_some()),
+        ("--pulsar-ca-file", raw.pulsar_ca_file.is_some()),
+        ("--tenant", raw.tenant.is_some()),
+        ("--namespace", raw.namespace.is_some()),
+        ("--metadata-namespace", raw.metadata_namespace.is_some()),
+        ("--entry-format", raw.entry_format.is_some()),
+    ];
+    if let Some((setting, _)) = for_pulsar.into_iter().find(|(_, given)| *given) {
+        return Err(ConfigError::Needs {
+            setting,
+            needs: "--pulsar",
+        });
+    }
+    Ok(StoreConfig::Embedded {
+        data_dir: raw.data_dir.unwrap_or_else(|| PathBuf::from("kop-data")),
+        durability: raw.durability.unwrap_or_default(),
+    })
+}
+
+fn pulsar(service_url: String, raw: RawConfig) -> Result<PulsarConfig, ConfigError> {
+    let admin_url = raw.pulsar_admin.ok_or(ConfigError::Needs {
+        setting: "--pulsar",
+        needs: "--pulsar-admin",
+    })?;
+    if !has_host(&service_url, &["pulsar://", "pulsar+ssl://"]) {
+        return Err(ConfigError::Value {
+            setting: "--pulsar",
+            value: service_url,
+            expected: "pulsar://HOST:PORT or pulsar+ssl://HOST:PORT",
+        });
+    }
+    if !has_host(&admin_url, &["http://", "https://"]) {
+        return Err(ConfigError::Value {
+            setting: "--pulsar-admin",
+            value: admin_url,
+            expected: "http://HOST:PORT or https://HOST:PORT",
+        });
+    }
+    Ok(PulsarConfig {
+        service_url,
+        admin_url,
+        token_file: raw.pulsar_token_file,
+        ca_file: raw.pulsar_ca_file,
+        tenant: part_of_name("--tenant", raw.tenant, "public")?,
+        namespace: part_of_name("--namespace", raw.namespace, "default")?,
+        metadata_namespace: part_of_name(
+            "--metadata-namespace",
+            raw.metadata_namespace,
+            "__kafka",
+        )?,
+        entry_format: raw.entry_format.unwrap_or_default(),
+    })
+}
+
+fn has_host(url: &str, schemes: &[&str]) -> bool {
+    schemes.iter().any(|scheme| {
+        url.strip_prefix(scheme)
+            .is_some_and(|rest| !rest.is_empty())
+    })
+}
+
+/// A tenant or a namespace, in the letters that Pulsar allows.
+fn part_of_name(
+    setting: &'static str,
+    given: Option<String>,
+    default: &str,
+) -> Result<String, ConfigError> {
+    let value = given.unwrap_or_else(|| default.to_owned());
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-=:._".contains(&b);
+    if value.is_empty() || !value.bytes().all(legal) {
+        return Err(ConfigError::Value {
+            setting,
+            value,
+            expected: "a Pulsar name (letters, digits and -=:._)",
+        });
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests;
