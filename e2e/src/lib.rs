@@ -1,1 +1,14 @@
-//! End-to-end tests with real clients, a real Pulsar and a real Kubernetes.
+//! Stories told with real parts: Kafka's own clients, a real Pulsar, a real Kubernetes, each a process
+//! that the story starts and stops. To them the gateway and the operator are black boxes.
+//!
+//! A part that is missing makes a test fail and say how to get it; nothing is skipped.
+
+pub mod apache_kafka;
+pub mod clients;
+pub mod gateway;
+pub mod install;
+pub mod process;
+pub mod pulsar;
+pub mod scratch;
+pub mod story;
+pub mod wait;

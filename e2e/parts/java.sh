@@ -1,0 +1,36 @@
+#!/bin/bash
+# java.sh pulsar VERSION | kafka VERSION: the jars of that server and of its client, from Maven Central, into
+# $KOP_CACHE/java/lib/NAME-VERSION. Safe to run again.
+set -euo pipefail
+what=${1:?java.sh pulsar|kafka VERSION} version=${2:?java.sh pulsar|kafka VERSION}
+dir=${KOP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kop}/java/lib/$what-$version
+[ ! -e "$dir/.done" ] || exit 0
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+dependency() { echo "<dependency><groupId>$1</groupId><artifactId>$2</artifactId><version>$3</version>${4:-}</dependency>"; }
+managed=
+case $what in
+pulsar)   # its own BOM decides versions that its POMs leave open; without it the broker dies with NoSuchMethodError
+  managed="<dependencyManagement><dependencies>$(dependency org.apache.pulsar pulsar "$version" '<type>pom</type><scope>import</scope>')</dependencies></dependencyManagement>"
+  wanted=$(dependency org.apache.pulsar pulsar-broker "$version") ;;
+kafka)
+  wanted=$(dependency org.apache.kafka kafka_2.13 "$version"; dependency org.apache.kafka kafka-tools "$version"
+    dependency org.slf4j slf4j-simple 1.7.36) ;;
+*) echo "java.sh: neither pulsar nor kafka: $what" >&2; exit 2 ;;
+esac
+# Some POMs name repositories that do not answer, and the resolve would wait for them.
+cat > "$work/settings.xml" <<'S'
+<settings><mirrors><mirror>
+  <id>central-only</id><mirrorOf>*,!central</mirrorOf><url>http://127.0.0.1:9/</url><blocked>true</blocked>
+</mirror></mirrors></settings>
+S
+cat > "$work/pom.xml" <<P
+<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>kop.e2e</groupId><artifactId>$what</artifactId><version>1</version><packaging>pom</packaging>
+$managed<dependencies>$wanted</dependencies></project>
+P
+rm -rf "$dir"; mkdir -p "$dir"
+timeout 900 mvn -q -B -s "$work/settings.xml" -f "$work/pom.xml" \
+  org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$dir"
+rm -f "$dir"/slf4j-reload4j* "$dir"/reload4j* "$dir"/slf4j-log4j12* "$dir"/log4j-1.2*   # one logger: the one chosen above
+touch "$dir/.done"
+echo "$dir: $(find "$dir" -name '*.jar' | wc -l) jars, $(du -sm "$dir" | cut -f1) MB"

@@ -1,0 +1,140 @@
+//! The gateway as a process.
+
+use crate::process::Process;
+use crate::scratch::{Scratch, free_ports};
+use crate::story::KafkaServer;
+use crate::{install, pulsar::Pulsar};
+use anyhow::{Context, Result, bail};
+use std::process::Command;
+use std::time::Duration;
+
+/// How long a start and a drained stop may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    arguments: Vec<String>,
+    name: String,
+    logs: std::path::PathBuf,
+    process: Process,
+    kafka: String,
+    admin: String,
+}
+
+impl Gateway {
+    /// On the embedded store, in a folder of the story.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn embedded(scratch: &Scratch, name: &str) -> Result<Self> {
+        let folder = scratch.data(name).display().to_string();
+        Self::start(scratch, name, &["--data-dir", &folder])
+    }
+
+    /// On Pulsar, in the entry format given: `pulsar` or `kafka`.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn on_pulsar(scratch: &Scratch, name: &str, pulsar: &Pulsar, format: &str) -> Result<Self> {
+        let (service, admin) = (pulsar.service_url(), pulsar.admin_url());
+        Self::start(
+            scratch,
+            name,
+            &[
+                "--pulsar",
+                &service,
+                "--pulsar-admin",
+                &admin,
+                "--entry-format",
+                format,
+            ],
+        )
+    }
+
+    fn start(scratch: &Scratch, name: &str, store: &[&str]) -> Result<Self> {
+        let [kafka] = free_ports()?; // one that stays the same through a restart
+        let listen = format!("127.0.0.1:{kafka}");
+        let arguments: Vec<String> = ["--listen", &listen, "--admin-listen", "127.0.0.1:0"]
+            .iter()
+            .chain(store)
+            .map(|&argument| argument.to_owned())
+            .collect();
+        let logs = scratch.path().to_owned();
+        let (process, kafka, admin) = run(&arguments, name, &logs)?;
+        Ok(Self {
+            arguments,
+            name: name.to_owned(),
+            logs,
+            process,
+            kafka,
+            admin,
+        })
+    }
+
+    /// HOST:PORT of the admin endpoint.
+    #[must_use]
+    pub fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Ends it by `SIGTERM`.
+    ///
+    /// # Errors
+    /// It does not end with status 0 in time.
+    pub fn stop(&mut self) -> Result<()> {
+        self.process.signal("TERM")?;
+        self.process.succeed(PATIENCE)
+    }
+}
+
+impl KafkaServer for Gateway {
+    fn bootstrap(&self) -> &str {
+        &self.kafka
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.stop()?;
+        let before = self.kafka.clone();
+        (self.process, self.kafka, self.admin) = run(&self.arguments, &self.name, &self.logs)?;
+        if self.kafka != before {
+            bail!(
+                "the address was {before} and is {} after a restart",
+                self.kafka
+            );
+        }
+        Ok(())
+    }
+}
+
+fn run(
+    arguments: &[String],
+    name: &str,
+    logs: &std::path::Path,
+) -> Result<(Process, String, String)> {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(install::binary("kop-gateway")?)
+        .args(arguments)
+        .current_dir(logs);
+    let mut process = Process::start(name, command, logs)?;
+    let ready = process.wait_for_line("ready line", PATIENCE, |line| {
+        line.strip_prefix("ready ").map(str::to_owned)
+    })?;
+    let field = |name: &str| {
+        ready
+            .split(' ')
+            .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+            .map(str::to_owned)
+            .with_context(|| format!("no {name} in the ready line: {ready}"))
+    };
+    let (kafka, admin) = (field("kafka")?, field("admin")?);
+    Ok((process, kafka, admin))
+}

@@ -1,0 +1,136 @@
+//! Where installed and built parts are, and what to do when one is not there.
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The newest Apache Kafka release of the 3 line, whose tools and clients the stories use.
+pub const KAFKA: &str = "3.9.1";
+/// The newest Pulsar that the gateway is tested with.
+pub const PULSAR_NEWEST: &str = "4.2.4";
+/// The oldest Pulsar that the gateway supports.
+pub const PULSAR_OLDEST: &str = "3.0.7";
+
+/// The root of the checkout.
+#[must_use]
+pub fn checkout() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Cargo's target directory, in which the running test was built.
+///
+/// # Errors
+/// The test does not run from a target directory.
+pub fn target_dir() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    test.ancestors()
+        .find(|folder| {
+            folder
+                .file_name()
+                .is_some_and(|name| name == "debug" || name == "release")
+        })
+        .and_then(Path::parent)
+        .map(Path::to_owned)
+        .with_context(|| format!("{} is not in cargo's target directory", test.display()))
+}
+
+/// The binary `name` of this workspace: `$KOP_BIN_DIR/name`, else what the dev profile built.
+///
+/// # Errors
+/// It was not built.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let folder = match std::env::var_os("KOP_BIN_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => target_dir()?.join("debug"),
+    };
+    let path = folder.join(name);
+    if !path.exists() {
+        bail!(
+            "{} is missing: cargo build --workspace --bins",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// What the project downloads and builds for its tests: `$KOP_CACHE`, else `~/.cache/kop`.
+///
+/// # Errors
+/// There is no home directory.
+pub fn cache() -> Result<PathBuf> {
+    if let Some(cache) = std::env::var_os("KOP_CACHE") {
+        return Ok(cache.into());
+    }
+    let base = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(base) => PathBuf::from(base),
+        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
+    };
+    Ok(base.join("kop"))
+}
+
+/// The class path of all jars of `part` (`kafka` or `pulsar`) in `version`.
+///
+/// # Errors
+/// They were not downloaded.
+pub fn jars(part: &str, version: &str) -> Result<String> {
+    let folder = cache()?.join("java/lib").join(format!("{part}-{version}"));
+    if !folder.join(".done").exists() {
+        bail!(
+            "{} is missing: e2e/parts/java.sh {part} {version}",
+            folder.display()
+        );
+    }
+    Ok(format!("{}/*", folder.display()))
+}
+
+/// `program` of the machine, started so that it dies with the thread that started it.
+///
+/// # Errors
+/// It is not installed.
+pub fn program(program: &str, package: &str) -> Result<Command> {
+    let found = Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .output()?
+        .status
+        .success();
+    if !found {
+        bail!("{program} is missing: apt-get install {package}");
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", program]);
+    Ok(command)
+}
+
+/// The Java virtual machine, as [`program`].
+///
+/// # Errors
+/// No Java is installed.
+pub fn java() -> Result<Command> {
+    program("java", "openjdk-17-jdk-headless")
+}
+
+/// The class path of one source file of `e2e/clients`, compiled against `against` when that is not yet done.
+///
+/// # Errors
+/// It does not compile.
+pub fn compiled(class: &str, against: &str) -> Result<String> {
+    let source = checkout().join("e2e/clients").join(format!("{class}.java"));
+    let folder = target_dir()?.join("e2e-clients");
+    std::fs::create_dir_all(&folder)?;
+    let built = folder.join(format!("{class}.class"));
+    let newer = match (built.metadata(), source.metadata()) {
+        (Ok(built), Ok(source)) => built.modified()? >= source.modified()?,
+        _ => false,
+    };
+    if !newer {
+        let done = program("javac", "openjdk-17-jdk-headless")?
+            .args(["-cp", against, "-d"])
+            .arg(&folder)
+            .arg(&source)
+            .status()?;
+        if !done.success() {
+            bail!("javac {}: {done}", source.display());
+        }
+    }
+    Ok(format!("{}:{against}", folder.display()))
+}

@@ -1,0 +1,167 @@
+//! A part as a process: its output watched and kept, and its end certain.
+
+use crate::wait::until;
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A running part. Its standard output is kept line by line and, like its standard error, written
+/// to a log. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+    copying: Option<JoinHandle<std::io::Result<()>>>,
+    logs: [PathBuf; 2],
+}
+
+impl Process {
+    /// Starts `command`; its logs are `NAME.out` and `NAME.err` in `logs`, continued if they exist.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(name: &str, mut command: Command, logs: &Path) -> Result<Self> {
+        let logs = ["out", "err"].map(|kind| logs.join(format!("{name}.{kind}")));
+        let [out, err] = logs
+            .each_ref()
+            .map(|log| File::options().create(true).append(true).open(log));
+        let mut out = out?;
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(err?)
+            .spawn()
+            .with_context(|| format!("start {name}: {command:?}"))?;
+        let stdout = child.stdout.take().context("standard output is piped")?;
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let copying = std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines() {
+                let line = line?;
+                writeln!(out, "{line}")?;
+                kept.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(line);
+            }
+            Ok(())
+        });
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            lines,
+            copying: Some(copying),
+            logs,
+        })
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Applies `look` to the lines of standard output from number `from` on.
+    pub fn lines<T>(&self, from: usize, look: impl FnOnce(&[String]) -> T) -> T {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        look(lines.get(from..).unwrap_or_default())
+    }
+
+    /// Waits until `found` yields a value for a line of standard output.
+    ///
+    /// # Errors
+    /// The process ended or the time passed before that.
+    pub fn wait_for_line<T>(
+        &mut self,
+        what: &str,
+        within: Duration,
+        found: impl Fn(&str) -> Option<T>,
+    ) -> Result<T> {
+        let mut seen = 0;
+        until(&format!("{what} of {}", self.name), within, || {
+            let ended = self.ended()?;
+            let value = self.lines(seen, |new| {
+                seen += new.len();
+                new.iter().find_map(|line| found(line))
+            });
+            match (value, ended) {
+                (None, Some(status)) => bail!("{} ended ({status}) before {what}", self.name),
+                (value, _) => Ok(value),
+            }
+        })
+    }
+
+    /// Its status if it has ended, with all of its output there.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        let status = self.child.try_wait()?;
+        if status.is_some()
+            && let Some(copying) = self.copying.take()
+        {
+            copying
+                .join()
+                .ok()
+                .context("the thread that copies output panicked")??;
+        }
+        Ok(status)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub fn wait(&mut self, within: Duration) -> Result<ExitStatus> {
+        until(&format!("the end of {}", self.name), within, || {
+            self.ended()
+        })
+    }
+
+    /// Waits for a good end.
+    ///
+    /// # Errors
+    /// It does not end in time, or not with status 0.
+    pub fn succeed(&mut self, within: Duration) -> Result<()> {
+        let status = self.wait(within)?;
+        if !status.success() {
+            bail!("{} ended with {status}; see {:?}", self.name, self.logs);
+        }
+        Ok(())
+    }
+
+    /// Ends its standard input.
+    pub fn end_input(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    ///
+    /// # Errors
+    /// The process has ended already.
+    pub fn signal(&mut self, signal: &str) -> Result<()> {
+        if let Some(status) = self.ended()? {
+            bail!("{} has ended already: {status}", self.name);
+        }
+        let sent = Command::new("kill")
+            .args(["-s", signal, &self.id().to_string()])
+            .status()?;
+        if !sent.success() {
+            bail!("cannot signal {}", self.name);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

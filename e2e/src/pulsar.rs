@@ -1,0 +1,148 @@
+//! A real Pulsar, standalone.
+
+use crate::process::Process;
+use crate::scratch::{Scratch, free_ports};
+use crate::wait::until;
+use crate::{clients, install};
+use anyhow::{Result, bail};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Packages that Pulsar reaches into by reflection.
+const OPENED: &[&str] = &[
+    "java.base/java.io",
+    "java.base/java.lang",
+    "java.base/java.nio",
+    "java.base/java.util.zip",
+    "java.base/jdk.internal.misc",
+    "java.base/jdk.internal.platform",
+    "java.base/sun.net",
+    "java.management/sun.management",
+    "jdk.management/com.sun.management.internal",
+];
+
+/// What the gateway asks of a broker.
+const NEEDED: &[(&str, &str)] = &[
+    (
+        "brokerEntryMetadataInterceptors",
+        "org.apache.pulsar.common.intercept.AppendIndexMetadataInterceptor",
+    ),
+    ("exposingBrokerEntryMetadataToClientEnabled", "true"),
+    ("brokerDeleteInactiveTopicsEnabled", "false"),
+    ("allowAutoTopicCreationType", "partitioned"),
+];
+
+/// A running Pulsar with the settings that the gateway needs.
+#[derive(Debug)]
+pub struct Pulsar {
+    version: &'static str,
+    process: Process,
+    service: u16,
+    web: u16,
+}
+
+impl Pulsar {
+    /// Starts `version` on free ports; `settings` are more lines of its configuration.
+    ///
+    /// # Errors
+    /// Its jars are missing, or it does not become ready.
+    pub fn start(
+        scratch: &Scratch,
+        version: &'static str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let jars = install::jars("pulsar", version)?;
+        let [service, web, bookie] = free_ports()?;
+        let data = scratch.data(&format!("pulsar-{version}"));
+        std::fs::create_dir_all(&data)?;
+        let given = install::checkout().join("e2e/pulsar");
+        let mut text = std::fs::read_to_string(given.join("standalone.conf"))?;
+        write!(
+            text,
+            "bindAddress=127.0.0.1\nadvertisedAddress=127.0.0.1\n\
+             brokerServicePort={service}\nwebServicePort={web}\n"
+        )?;
+        for (key, value) in NEEDED.iter().chain(settings) {
+            writeln!(text, "{key}={value}")?;
+        }
+        let conf = data.join("standalone.conf");
+        std::fs::write(&conf, text)?;
+
+        let mut command = install::java()?;
+        command
+            .arg("-cp")
+            .arg(format!("{}:{jars}", given.display()));
+        command.args([
+            "-Xms128m",
+            "-Xmx768m",
+            "-XX:MaxDirectMemorySize=768m",
+            "-XX:+UseG1GC",
+        ]);
+        for package in OPENED {
+            command.args(["--add-opens", &format!("{package}=ALL-UNNAMED")]);
+        }
+        command
+            .args([
+                "-Djava.net.preferIPv4Stack=true",
+                "-Dlog4j.configurationFile=log4j2.yaml",
+                "-Dlog4j.shutdownHookEnabled=false",
+                "-Dio.netty.tryReflectionSetAccessible=true",
+                "-Dbookkeeper.metadata.bookie.drivers=org.apache.pulsar.metadata.bookkeeper.PulsarMetadataBookieDriver",
+                "-Dbookkeeper.metadata.client.drivers=org.apache.pulsar.metadata.bookkeeper.PulsarMetadataClientDriver",
+                "org.apache.pulsar.PulsarStandaloneStarter",
+                "--no-functions-worker",
+                "--no-stream-storage",
+                "--advertised-address",
+                "127.0.0.1",
+                "--bookkeeper-port",
+                &bookie.to_string(),
+            ])
+            .arg("--config")
+            .arg(&conf)
+            .arg("--metadata-dir")
+            .arg(data.join("metadata"))
+            .arg("--bookkeeper-dir")
+            .arg(data.join("bookkeeper"))
+            .current_dir(&data);
+        let process = Process::start(&format!("pulsar-{version}"), command, scratch.path())?;
+        let mut pulsar = Self {
+            version,
+            process,
+            service,
+            web,
+        };
+        pulsar.wait_until_ready()?;
+        Ok(pulsar)
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let url = format!("{}/admin/v2/namespaces/public", self.admin_url());
+        until("namespace public/default", Duration::from_secs(120), || {
+            if let Some(status) = self.process.ended()? {
+                bail!("Pulsar {} ended: {status}", self.version);
+            }
+            let answer = clients::curl(&[&url])?;
+            Ok(answer
+                .is_some_and(|text| text.contains("public/default"))
+                .then_some(()))
+        })
+    }
+
+    /// Its version.
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        self.version
+    }
+
+    /// `pulsar://HOST:PORT`
+    #[must_use]
+    pub fn service_url(&self) -> String {
+        format!("pulsar://127.0.0.1:{}", self.service)
+    }
+
+    /// `http://HOST:PORT`
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.web)
+    }
+}

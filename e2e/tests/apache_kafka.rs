@@ -1,0 +1,13 @@
+//! The stories hold for Apache Kafka itself, so what they ask of the gateway is what Kafka does.
+
+use kop_e2e::apache_kafka::ApacheKafka;
+use kop_e2e::scratch::tell;
+use kop_e2e::story;
+
+#[test]
+fn groups_read_each_record_once() {
+    tell("apache-kafka", |scratch| {
+        let mut kafka = ApacheKafka::start(scratch, "")?;
+        story::groups_read_each_record_once(scratch, &mut kafka, "story")
+    });
+}

@@ -1,0 +1,14 @@
+//! The gateway on its embedded store, with real clients.
+
+use kop_e2e::gateway::Gateway;
+use kop_e2e::scratch::tell;
+use kop_e2e::story;
+
+#[test]
+fn groups_read_each_record_once() {
+    tell("embedded", |scratch| {
+        let mut gateway = Gateway::embedded(scratch, "gateway")?;
+        story::groups_read_each_record_once(scratch, &mut gateway, "story")?;
+        gateway.stop()
+    });
+}
