@@ -1,1 +1,28 @@
 //! A thin client for Pulsar's binary protocol.
+//!
+//! It gives what a Kafka gateway needs of Pulsar and leaves the rest out: producers whose sends are
+//! pipelined in call order, readers that see each entry whole with the index the broker gave it
+//! (PIP-70), lookups. It does **not** re-create producers or readers behind the caller's back: when
+//! the broker or the connection takes one away it says so, and who owns what is decided above.
+//!
+//! ```text
+//! Client ── lookup ──► broker of a topic ──► pool: a few connections per broker
+//!                                                   │ one task owns each socket
+//! Producer ── send, in call order ─────────────────►│
+//! Reader   ◄─ entries, by permits ──────────────────│
+//! ```
+mod authentication;
+mod client;
+mod error;
+mod producer;
+mod reader;
+
+pub use authentication::{Authentication, TokenSource};
+pub use client::{Client, ClientOptions, TlsOptions};
+pub use error::{Cause, LookupError, ProducerError, ReadError, ReaderError, SendError};
+pub use producer::{AccessMode, CloseReason, OutgoingEntry, Producer, ProducerOptions, Receipt};
+pub use pulsar_protocol::{
+    self as protocol, BrokerEntryMetadata, CompressionType, EncryptionKeys, KeyValue,
+    MessageMetadata, ServerError, SingleMessageMetadata,
+};
+pub use reader::{Entry, EntryId, Reader, ReaderOptions, ReaderStart};
