@@ -1,1 +1,42 @@
-//! Consumer groups, offsets and transactions as a pure state machine.
+//! Consumer groups and committed offsets as a pure state machine.
+//!
+//! [`Groups`] is one shard of the coordinator: all groups whose records live in one partition of
+//! `__consumer_offsets`. It has no clock, no randomness, no I/O and no callbacks:
+//!
+//! * [`Groups::handle`] takes a command and the time, and returns an [`Output`]: records to append,
+//!   replies to give once those records are durable, and timers to start or stop.
+//! * [`Groups::replay`] is the only way durable state changes. Start-up reads the log and replays it;
+//!   normal work appends records and then replays them. Recovery and running are one code path.
+//!
+//! Who is waiting for what, the members of a rebalance under way and their timers are *soft* state:
+//! `handle` changes it, and a restart loses it, as in Kafka.
+//!
+//! It serves the classic group protocol (JoinGroup, SyncGroup, Heartbeat, LeaveGroup) with static
+//! membership (KIP-345) and required member ids (KIP-394). It does not expire offsets, and knows no
+//! transactions and none of KIP-848's consumer groups.
+mod classic;
+mod command;
+mod config;
+mod error;
+mod groups;
+mod hard;
+mod name;
+mod offsets;
+mod output;
+mod partition;
+mod record;
+
+pub use command::{
+    Command, CommitOffsets, FetchOffsets, Heartbeat, Join, Leave, Leaving, Member, OffsetToCommit,
+    Protocol, Request, Sync, Wanted,
+};
+pub use config::GroupConfig;
+pub use error::GroupError;
+pub use groups::Groups;
+pub use hard::Hard;
+pub use name::{GroupId, InstanceId, MemberId, Name, NameTooLong};
+pub use output::{
+    FetchedOffset, Joined, JoinedMember, Output, Reply, Synced, Ticket, Timer, TimerChange,
+};
+pub use partition::partition_of;
+pub use record::{CommittedOffset, GroupMetadata, MemberMetadata, Record, RecordError};

@@ -1,0 +1,90 @@
+//! Committed offsets: who may commit, and what is answered.
+use crate::classic::Turn;
+use crate::hard::{GroupOffsets, Hard};
+use crate::{
+    CommitOffsets, CommittedOffset, FetchOffsets, FetchedOffset, GroupError, Name, OffsetToCommit,
+    Record, Wanted,
+};
+
+/// Turns a commit that its group allows into records, and says how each offset fared.
+pub(crate) fn commit(
+    hard: &Hard,
+    turn: &mut Turn<'_>,
+    commit: CommitOffsets,
+) -> Vec<Result<(), GroupError>> {
+    let known = hard.offsets(turn.group);
+    let mut room = turn
+        .config
+        .max_offsets_per_group
+        .saturating_sub(known.map_or(0, GroupOffsets::len));
+    let mut outcomes = Vec::with_capacity(commit.offsets.len());
+    for offset in commit.offsets {
+        let is_new = known.is_none_or(|known| known.get(&offset.topic, offset.partition).is_none());
+        let outcome = if is_new && room == 0 {
+            Err(GroupError::TooManyOffsets)
+        } else {
+            record(turn, offset)
+        };
+        if let Ok(record) = outcome {
+            room = room.saturating_sub(usize::from(is_new));
+            turn.out.records.push(record);
+            outcomes.push(Ok(()));
+        } else {
+            outcomes.push(outcome.map(|_| ()));
+        }
+    }
+    outcomes
+}
+
+fn record(turn: &Turn<'_>, offset: OffsetToCommit) -> Result<Record, GroupError> {
+    let OffsetToCommit {
+        topic,
+        partition,
+        offset,
+        metadata,
+    } = offset;
+    if metadata.len() > turn.config.max_offset_metadata_bytes {
+        return Err(GroupError::OffsetMetadataTooLarge);
+    }
+    let metadata = Name::new(&metadata).map_err(|_| GroupError::OffsetMetadataTooLarge)?;
+    let commit_timestamp = i64::try_from(turn.now).unwrap_or(i64::MAX);
+    let retention = i64::try_from(turn.config.offset_retention_ms).unwrap_or(i64::MAX);
+    Ok(Record::Offset {
+        group: turn.group.clone(),
+        topic,
+        partition,
+        value: Some(CommittedOffset {
+            offset,
+            leader_epoch: -1,
+            metadata,
+            commit_timestamp,
+            expire_timestamp: Some(commit_timestamp.saturating_add(retention)),
+        }),
+    })
+}
+
+/// What the log has of a group's offsets.
+pub(crate) fn fetch(hard: &Hard, fetch: FetchOffsets) -> Vec<FetchedOffset> {
+    let known = hard.offsets(&fetch.group);
+    match fetch.wanted {
+        Wanted::All => known
+            .into_iter()
+            .flat_map(GroupOffsets::iter)
+            .map(|(topic, partition, committed)| FetchedOffset {
+                topic: topic.clone(),
+                partition,
+                committed: Some(committed.clone()),
+            })
+            .collect(),
+        Wanted::These(wanted) => wanted
+            .into_iter()
+            .map(|(topic, partition)| FetchedOffset {
+                committed: known
+                    .and_then(|known| known.get(&topic, partition))
+                    .cloned(),
+                topic,
+                partition,
+            })
+            .collect(),
+    }
+}
