@@ -20,17 +20,11 @@ pub trait Catalog: Send + Sync + 'static {
     type Partition: Partition;
 
     /// Makes a topic with empty partitions.
-    fn create(
-        &self,
-        topic: NewTopic,
-    ) -> impl Future<Output = Result<Topic, CreateError>> + Send;
+    fn create(&self, topic: NewTopic) -> impl Future<Output = Result<Topic, CreateError>> + Send;
 
     /// Removes a topic and its records. Partitions that were opened before answer
     /// [`Deleted`](crate::ReadError::Deleted) from then on.
-    fn delete(
-        &self,
-        topic: &TopicName,
-    ) -> impl Future<Output = Result<(), DeleteError>> + Send;
+    fn delete(&self, topic: &TopicName) -> impl Future<Output = Result<(), DeleteError>> + Send;
 
     /// One topic by name; `None` where there is no such topic.
     fn find(

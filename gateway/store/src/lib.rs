@@ -19,8 +19,10 @@ mod watermark;
 pub mod producer_state;
 
 pub use append::Appended;
-pub use catalog::{Catalog, NewTopic, PartitionId, Topic, TopicClass};
-pub use error::{AppendError, CatalogError, CreateError, DeleteError, OpenError, ReadError};
+pub use catalog::{
+    CONSUMER_OFFSETS, Catalog, NewTopic, PartitionId, TRANSACTION_STATE, Topic, TopicClass,
+};
+pub use error::{AppendError, CatalogError, Cause, CreateError, DeleteError, OpenError, ReadError};
 pub use partition::Partition;
 pub use read::{Fetched, ReadLimit, TimestampedOffset};
 pub use watermark::Watermarks;

@@ -39,8 +39,6 @@ pub trait Partition: Send + Sync + Clone + 'static {
     ) -> impl Future<Output = Result<Option<TimestampedOffset>, ReadError>> + Send;
 
     /// Makes `offset` the log's first: what stands before it is no longer read, and may be removed.
-    fn truncate_before(
-        &self,
-        offset: Offset,
-    ) -> impl Future<Output = Result<(), ReadError>> + Send;
+    fn truncate_before(&self, offset: Offset)
+    -> impl Future<Output = Result<(), ReadError>> + Send;
 }

@@ -1,0 +1,1 @@
+//! What an engine must keep, whatever it is made of.
