@@ -1,1 +1,33 @@
 //! The embedded storage engine: one node, one directory.
+//!
+//! For trying, developing, testing and the edge. An acknowledged record survives the death of the
+//! process, and with [`Durability::Sync`] a power cut. A key-value store ([`fjall`]) does the work; on
+//! top of it
+//!
+//! * one writer thread owns everything that changes: it takes all waiting appends of all partitions,
+//!   writes them as one batch, syncs once and answers them all (group commit);
+//! * readers look at what is committed, the newest batches in memory, older ones through a bounded
+//!   number of blocking threads;
+//! * one thread removes, in the background, what was deleted or truncated.
+//!
+//! What the directory holds is described in [`format`]. Records are never compacted by key, not even
+//! in `__consumer_offsets`.
+mod catalog;
+mod directory;
+mod engine;
+mod format;
+mod log;
+mod partition;
+mod producers;
+mod read;
+mod remover;
+mod tail;
+mod topics;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalog::EmbeddedStore;
+pub use engine::{Durability, EmbeddedOptions, OpenStoreError};
+pub use partition::EmbeddedPartition;

@@ -1,0 +1,99 @@
+//! The store as the gateway sees it.
+use std::{ops::Range, sync::Arc};
+
+use kop_store::{
+    Catalog, CatalogError, CreateError, DeleteError, NewTopic, OpenError, PartitionId, Topic,
+};
+use kop_wire::TopicName;
+use tokio::sync::oneshot;
+
+use crate::{
+    EmbeddedOptions, EmbeddedPartition, OpenStoreError,
+    engine::Engine,
+    writer::{Command, Reply, Stopped},
+};
+
+/// An open store. Clones are the same store; when the last one and the last partition are dropped,
+/// the directory is free again.
+#[derive(Debug, Clone)]
+pub struct EmbeddedStore {
+    pub(crate) engine: Arc<Engine>,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in a directory, or makes one there. Blocks: after a crash, the last writes are
+    /// read again.
+    ///
+    /// # Errors
+    /// The directory cannot be used, is in use, holds something else, or is damaged.
+    pub fn open(options: EmbeddedOptions) -> Result<Self, OpenStoreError> {
+        Engine::open(&options).map(|engine| Self {
+            engine: Arc::new(engine),
+        })
+    }
+
+    /// Brings everything to the disk and takes no more writes.
+    ///
+    /// # Errors
+    /// The disk refused, now or before; or the store was closed before.
+    pub async fn close(&self) -> Result<(), CatalogError> {
+        self.engine
+            .ask(|reply| Command::Close(Some(reply)))
+            .await
+            .unwrap_or_else(|stopped| Err(CatalogError::Unavailable(stopped.into())))
+    }
+}
+
+impl Engine {
+    /// Asks the writer thread and waits for its answer. The question is in the queue when this future
+    /// has been polled once.
+    pub(crate) async fn ask<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(command(reply))
+            .map_err(|_| Stopped::Closed)?;
+        answer.await.map_err(|_| Stopped::Closed)
+    }
+}
+
+impl Catalog for EmbeddedStore {
+    type Partition = EmbeddedPartition;
+
+    async fn create(&self, topic: NewTopic) -> Result<Topic, CreateError> {
+        self.engine
+            .ask(|reply| Command::Create { topic, reply })
+            .await
+            .unwrap_or_else(|stopped| Err(CreateError::Unavailable(stopped.into())))
+    }
+
+    async fn delete(&self, topic: &TopicName) -> Result<(), DeleteError> {
+        let topic = topic.clone();
+        self.engine
+            .ask(|reply| Command::Delete { topic, reply })
+            .await
+            .unwrap_or_else(|stopped| Err(DeleteError::Unavailable(stopped.into())))
+    }
+
+    async fn find(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {
+        Ok(self.engine.topics.find(topic))
+    }
+
+    async fn list(&self) -> Result<Vec<Topic>, CatalogError> {
+        Ok(self.engine.topics.list())
+    }
+
+    async fn open(&self, id: &PartitionId) -> Result<EmbeddedPartition, OpenError> {
+        let log = self.engine.topics.log(id).ok_or(OpenError::Unknown)?;
+        Ok(EmbeddedPartition::new(Arc::clone(&self.engine), log))
+    }
+
+    async fn allocate_producer_ids(&self, count: u32) -> Result<Range<i64>, CatalogError> {
+        self.engine
+            .ask(|reply| Command::AllocateProducerIds { count, reply })
+            .await
+            .unwrap_or_else(|stopped| Err(CatalogError::Unavailable(stopped.into())))
+    }
+}

@@ -1,0 +1,200 @@
+//! What the directory holds.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `format` | the line `kop embedded store 1` |
+//! | `lock` | locked by the process that has the store open |
+//! | `db/` | the key-value store |
+//!
+//! Two keyspaces. Numbers are big-endian, so that keys sort as numbers do. A *log* is one partition
+//! of one topic: the topic's id (16 bytes) and the partition's number (4).
+//!
+//! | keyspace | key | value |
+//! | --- | --- | --- |
+//! | `batches` | log, base offset (8), last offset delta (4), max timestamp (8) | a record batch, its base offset set |
+//! | `meta` | `topic/` and a topic's name | JSON: id and number of partitions |
+//! | `meta` | `removed/` and a topic's id | number of partitions (4) of a topic whose batches are being removed |
+//! | `meta` | `start/` and a log | the log's first offset (8), where that is not 0 |
+//! | `meta` | `producers/` and a log | an offset (8) and the [producer state](kop_store::producer_state) up to there |
+//! | `meta` | `next-producer-id` | the first producer id (8) that no one has had |
+//!
+//! The key of a batch tells where it ends and how new it is, so that finding an end or a time touches
+//! no values.
+use bytes::{Buf, BufMut};
+use kop_store::Topic;
+use kop_wire::{BatchHeader, Offset, Timestamp, TopicName};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Content of the file `format`.
+pub(crate) const FORMAT: &str = "kop embedded store 1\n";
+/// What the content of every version begins with.
+pub(crate) const FORMAT_PREFIX: &str = "kop embedded store ";
+
+pub(crate) const NEXT_PRODUCER_ID: &[u8] = b"next-producer-id";
+pub(crate) const TOPICS: &[u8] = b"topic/";
+pub(crate) const REMOVED: &[u8] = b"removed/";
+const STARTS: &[u8] = b"start/";
+const PRODUCERS: &[u8] = b"producers/";
+
+/// A value or key that this version did not write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("damaged {0}")]
+pub(crate) struct Damaged(pub(crate) &'static str);
+
+/// Which log: a topic's partition. A topic made anew under its old name has another id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct LogId {
+    pub(crate) topic: Uuid,
+    pub(crate) partition: u32,
+}
+
+impl LogId {
+    fn put(self, key: &mut Vec<u8>) {
+        key.extend_from_slice(self.topic.as_bytes());
+        key.put_u32(self.partition);
+    }
+
+    /// What the keys of the log's batches begin with.
+    pub(crate) fn prefix(self) -> Vec<u8> {
+        let mut key = Vec::with_capacity(20);
+        self.put(&mut key);
+        key
+    }
+
+    /// A key in front of the batch at `offset`, if there is one, and behind all earlier ones.
+    pub(crate) fn key_at(self, offset: Offset) -> Vec<u8> {
+        let mut key = Vec::with_capacity(40);
+        self.put(&mut key);
+        key.put_i64(offset.0.max(0));
+        key
+    }
+
+    /// Key of the log's first offset.
+    pub(crate) fn start_key(self) -> Vec<u8> {
+        self.meta_key(STARTS)
+    }
+
+    /// Key of the log's producer state.
+    pub(crate) fn producers_key(self) -> Vec<u8> {
+        self.meta_key(PRODUCERS)
+    }
+
+    fn meta_key(self, kind: &[u8]) -> Vec<u8> {
+        let mut key = Vec::with_capacity(kind.len() + 20);
+        key.extend_from_slice(kind);
+        self.put(&mut key);
+        key
+    }
+}
+
+/// What the key of a batch says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BatchKey {
+    pub(crate) log: LogId,
+    pub(crate) base: Offset,
+    pub(crate) last_offset_delta: i32,
+    pub(crate) max_timestamp: Timestamp,
+}
+
+impl BatchKey {
+    pub(crate) fn new(log: LogId, base: Offset, header: &BatchHeader) -> Self {
+        Self {
+            log,
+            base,
+            last_offset_delta: header.last_offset_delta,
+            max_timestamp: header.max_timestamp,
+        }
+    }
+
+    pub(crate) fn encode(self) -> Vec<u8> {
+        let mut key = self.log.key_at(self.base);
+        key.put_i32(self.last_offset_delta);
+        key.put_i64(self.max_timestamp.0);
+        key
+    }
+
+    pub(crate) fn decode(mut key: &[u8]) -> Result<Self, Damaged> {
+        let mut read = || {
+            let decoded = Self {
+                log: LogId {
+                    topic: Uuid::from_u128(key.try_get_u128()?),
+                    partition: key.try_get_u32()?,
+                },
+                base: Offset(key.try_get_i64()?),
+                last_offset_delta: key.try_get_i32()?,
+                max_timestamp: Timestamp(key.try_get_i64()?),
+            };
+            Ok::<_, bytes::TryGetError>(decoded)
+        };
+        match read() {
+            Ok(decoded) if key.is_empty() => Ok(decoded),
+            _ => Err(Damaged("key of a batch")),
+        }
+    }
+
+    /// The offset behind the batch.
+    pub(crate) fn end(self) -> Offset {
+        self.base + i64::from(self.last_offset_delta) + 1
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TopicValue {
+    id: String,
+    partitions: u32,
+}
+
+pub(crate) fn topic_key(name: &TopicName) -> Vec<u8> {
+    [TOPICS, name.as_str().as_bytes()].concat()
+}
+
+pub(crate) fn topic_value(topic: &Topic) -> Vec<u8> {
+    let value = TopicValue {
+        id: topic.id.to_string(),
+        partitions: topic.partitions,
+    };
+    serde_json::to_vec(&value).expect("a text and a number are JSON")
+}
+
+pub(crate) fn topic_of(key: &[u8], value: &[u8]) -> Result<Topic, Damaged> {
+    const TOPIC: Damaged = Damaged("description of a topic");
+    let name = key.strip_prefix(TOPICS).ok_or(TOPIC)?;
+    let name = std::str::from_utf8(name).map_err(|_| TOPIC)?;
+    let TopicValue { id, partitions } = serde_json::from_slice(value).map_err(|_| TOPIC)?;
+    Ok(Topic {
+        name: TopicName::new(name).map_err(|_| TOPIC)?,
+        id: Uuid::parse_str(&id).map_err(|_| TOPIC)?,
+        partitions,
+    })
+}
+
+pub(crate) fn removed_key(topic: Uuid) -> Vec<u8> {
+    [REMOVED, topic.as_bytes()].concat()
+}
+
+pub(crate) fn removed_of(key: &[u8], value: &[u8]) -> Result<(Uuid, u32), Damaged> {
+    const REMOVAL: Damaged = Damaged("note of a topic to be removed");
+    let id = key.strip_prefix(REMOVED).ok_or(REMOVAL)?;
+    let id = Uuid::from_slice(id).map_err(|_| REMOVAL)?;
+    let partitions = value.try_into().map_err(|_| REMOVAL)?;
+    Ok((id, u32::from_be_bytes(partitions)))
+}
+
+pub(crate) fn number_of(value: &[u8], what: &'static str) -> Result<i64, Damaged> {
+    value
+        .try_into()
+        .map(i64::from_be_bytes)
+        .map_err(|_| Damaged(what))
+}
+
+/// A snapshot of the producer state with the offset it reaches to.
+pub(crate) fn producers_value(end: Offset, snapshot: &[u8]) -> Vec<u8> {
+    [&end.0.to_be_bytes(), snapshot].concat()
+}
+
+pub(crate) fn producers_of(value: &[u8]) -> Result<(Offset, &[u8]), Damaged> {
+    let (end, snapshot) = value.split_first_chunk().ok_or(Damaged("producer state"))?;
+    Ok((Offset(i64::from_be_bytes(*end)), snapshot))
+}

@@ -1,0 +1,110 @@
+//! Reading from disk. These calls block.
+use bytes::Bytes;
+use fjall::Keyspace;
+use kop_store::{ReadError, ReadLimit, TimestampedOffset};
+use kop_wire::{Batch, BatchError, Offset, Timestamp};
+
+use crate::{
+    format::{BatchKey, LogId},
+    log::Bounds,
+    tail::Chunks,
+};
+
+/// The batches from the one that holds `from` on and below the high watermark, as many as fit.
+pub(crate) fn batches(
+    batches: &Keyspace,
+    log: LogId,
+    from: Offset,
+    limit: ReadLimit,
+    bounds: Bounds,
+) -> Result<Vec<Bytes>, ReadError> {
+    let end = log.key_at(bounds.high);
+    let mut chunks = Chunks::new(limit);
+    let mut start = log.key_at(from);
+    if !begins_at(batches, log, from)? {
+        // Offsets have no gaps, so the batch before holds `from`.
+        let before = batches.range(log.prefix()..start.clone()).next_back();
+        if let Some(before) = before {
+            start = before.key().map_err(unavailable)?.to_vec();
+        }
+    }
+    for item in batches.range(start..end) {
+        let (_, value) = item.into_inner().map_err(unavailable)?;
+        if !chunks.fits(value.len()) {
+            break;
+        }
+        chunks.push(value.into());
+    }
+    Ok(chunks.into_inner())
+}
+
+/// Whether a batch begins exactly there, as it does where a consumer reads on.
+fn begins_at(batches: &Keyspace, log: LogId, offset: Offset) -> Result<bool, ReadError> {
+    let range = log.key_at(offset)..log.key_at(offset + 1);
+    Ok(batches
+        .range(range)
+        .next()
+        .map(fjall::Guard::key)
+        .transpose()
+        .map_err(unavailable)?
+        .is_some())
+}
+
+/// The first record whose timestamp is `time` or later. Timestamps need not rise, so this looks at
+/// the keys of all batches from the log's start, and into those whose newest record is new enough.
+pub(crate) fn offset_at(
+    batches: &Keyspace,
+    log: LogId,
+    time: Timestamp,
+    bounds: Bounds,
+) -> Result<Option<TimestampedOffset>, ReadError> {
+    let end = log.key_at(bounds.high);
+    for item in batches.range(log.key_at(Offset(0))..end) {
+        let (key, value) = item
+            .into_inner_if(|key| may_hold(key, time, bounds.start))
+            .map_err(unavailable)?;
+        let Some(value) = value.filter(|_| may_hold(&key, time, bounds.start)) else {
+            continue;
+        };
+        let key = BatchKey::decode(&key)?;
+        // A batch whose records cannot be read was stored as its producer sent it. What its header
+        // says is the best answer, and never too late.
+        let found = first_record(value.into(), time, bounds.start).unwrap_or_else(|_| {
+            let offset = key.base.max(bounds.start);
+            Some(TimestampedOffset {
+                offset,
+                timestamp: key.max_timestamp,
+            })
+        });
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a batch may hold a record at `start` or later and of `time` or later. A damaged key is
+/// looked at, to be told.
+fn may_hold(key: &[u8], time: Timestamp, start: Offset) -> bool {
+    BatchKey::decode(key).is_ok_and(|key| key.max_timestamp >= time && key.end() > start)
+        || BatchKey::decode(key).is_err()
+}
+
+fn first_record(
+    value: Bytes,
+    time: Timestamp,
+    start: Offset,
+) -> Result<Option<TimestampedOffset>, BatchError> {
+    for record in Batch::parse_stored(value)?.iter()? {
+        let record = record?;
+        if record.offset >= start && record.timestamp >= time {
+            let (offset, timestamp) = (record.offset, record.timestamp);
+            return Ok(Some(TimestampedOffset { offset, timestamp }));
+        }
+    }
+    Ok(None)
+}
+
+pub(crate) fn unavailable(error: fjall::Error) -> ReadError {
+    ReadError::Unavailable(error.into())
+}

@@ -1,0 +1,84 @@
+//! The newest batches of a log, in memory, so that a consumer that keeps up costs no disk and no
+//! thread.
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use kop_store::ReadLimit;
+use kop_wire::Offset;
+
+/// Contiguous batches up to the end of the log; the oldest are dropped first.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    batches: VecDeque<Recent>,
+}
+
+#[derive(Debug)]
+struct Recent {
+    base: Offset,
+    end: Offset,
+    bytes: Bytes,
+}
+
+impl Tail {
+    pub(crate) fn push(&mut self, base: Offset, end: Offset, bytes: Bytes) {
+        self.batches.push_back(Recent { base, end, bytes });
+    }
+
+    /// Drops the oldest batch.
+    pub(crate) fn pop(&mut self) {
+        self.batches.pop_front();
+    }
+
+    /// Drops all batches.
+    pub(crate) fn clear(&mut self) {
+        self.batches = VecDeque::new();
+    }
+
+    /// The batches from the one that holds `from` on and below `high`; `None` where the tail begins
+    /// later.
+    pub(crate) fn read(&self, from: Offset, high: Offset, limit: ReadLimit) -> Option<Vec<Bytes>> {
+        if self.batches.front()?.base > from {
+            return None;
+        }
+        let first = self.batches.partition_point(|batch| batch.end <= from);
+        let mut chunks = Chunks::new(limit);
+        for batch in self.batches.range(first..) {
+            if batch.end > high || !chunks.fits(batch.bytes.len()) {
+                break;
+            }
+            chunks.push(batch.bytes.clone());
+        }
+        Some(chunks.into_inner())
+    }
+}
+
+/// Batches on their way into an answer, as many as its limit allows.
+#[derive(Debug)]
+pub(crate) struct Chunks {
+    chunks: Vec<Bytes>,
+    left: usize,
+    at_least_one: bool,
+}
+
+impl Chunks {
+    pub(crate) fn new(limit: ReadLimit) -> Self {
+        Self {
+            chunks: Vec::new(),
+            left: limit.max_bytes,
+            at_least_one: limit.at_least_one,
+        }
+    }
+
+    pub(crate) fn fits(&self, size: usize) -> bool {
+        size <= self.left || (self.at_least_one && self.chunks.is_empty())
+    }
+
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        self.left = self.left.saturating_sub(chunk.len());
+        self.chunks.push(chunk);
+    }
+
+    pub(crate) fn into_inner(self) -> Vec<Bytes> {
+        self.chunks
+    }
+}

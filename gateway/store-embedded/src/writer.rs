@@ -1,0 +1,201 @@
+//! The one thread that changes the store. It takes what waits, up to a limit, writes it as one batch,
+//! syncs once, and answers everyone: the more producers wait, the fewer syncs each costs.
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use fjall::PersistMode;
+use kop_store::{
+    AppendError, Appended, CatalogError, Cause, CreateError, DeleteError, NewTopic, ReadError,
+    Topic,
+};
+use kop_wire::{Offset, TopicName};
+use tokio::sync::oneshot;
+
+use crate::{
+    Durability, engine::Keyspaces, format::LogId, log::Log, producers::Appender, remover::Removal,
+    topics::Topics,
+};
+
+mod append;
+mod change;
+mod commit;
+
+pub(crate) use append::Offered;
+use commit::Group;
+
+/// The most of one group, in bytes of batches; a single batch may be larger.
+const GROUP_BYTES: usize = 8 * 1024 * 1024;
+/// The most commands of one group.
+const GROUP_COMMANDS: usize = 4_096;
+/// Newest batches of all logs together that are kept in memory for readers.
+const TAIL_BYTES: usize = 32 * 1024 * 1024;
+
+/// Where an answer goes. Whoever waited may be gone.
+pub(crate) type Reply<T> = oneshot::Sender<T>;
+
+/// Who waits for the store to be closed, if anyone does.
+pub(crate) type Closing = Option<Reply<Result<(), CatalogError>>>;
+
+/// What the writer thread is asked for.
+pub(crate) enum Command {
+    Append {
+        log: Arc<Log>,
+        batch: Arc<Offered>,
+        reply: Reply<Result<Appended, AppendError>>,
+    },
+    Create {
+        topic: NewTopic,
+        reply: Reply<Result<Topic, CreateError>>,
+    },
+    Delete {
+        topic: TopicName,
+        reply: Reply<Result<(), DeleteError>>,
+    },
+    TruncateBefore {
+        log: Arc<Log>,
+        offset: Offset,
+        reply: Reply<Result<(), ReadError>>,
+    },
+    AllocateProducerIds {
+        count: u32,
+        reply: Reply<Result<Range<i64>, CatalogError>>,
+    },
+    /// Saves what is not saved, syncs, answers, and ends the thread.
+    Close(Closing),
+}
+
+/// The store takes no writes any more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stopped {
+    #[error("the store is closed")]
+    Closed,
+    /// What is on the disk after a failed write or sync is not known, so nothing is written after it.
+    #[error("an earlier write failed; the store takes no more until it is opened again")]
+    Failed,
+}
+
+pub(crate) struct Writer {
+    keyspaces: Keyspaces,
+    topics: Arc<Topics>,
+    durability: Durability,
+    appenders: HashMap<LogId, (Arc<Log>, Appender)>,
+    recent: commit::RecentBatches,
+    removals: mpsc::Sender<Removal>,
+    stop_remover: Arc<AtomicBool>,
+    /// A write failed. What the appenders hold may differ from what is stored.
+    failed: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        keyspaces: Keyspaces,
+        topics: Arc<Topics>,
+        durability: Durability,
+        removals: mpsc::Sender<Removal>,
+        stop_remover: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            keyspaces,
+            topics,
+            durability,
+            appenders: HashMap::new(),
+            recent: commit::RecentBatches::new(TAIL_BYTES),
+            removals,
+            stop_remover,
+            failed: false,
+        }
+    }
+
+    /// Serves until it is told to close, or until no one can ask any more.
+    pub(crate) fn run(mut self, commands: &mpsc::Receiver<Command>) {
+        let mut reply = None;
+        while let Ok(first) = commands.recv() {
+            let (group, closing) = self.gather(first, commands);
+            self.commit(group);
+            if let Some(closing) = closing {
+                reply = closing;
+                break;
+            }
+        }
+        let closed = self.close();
+        if let Some(reply) = reply {
+            let _ = reply.send(closed.map_err(CatalogError::Unavailable));
+        }
+    }
+
+    /// Takes commands into a group until it is full, nothing waits, or one changes the topics: the
+    /// next command must see that.
+    fn gather(
+        &mut self,
+        first: Command,
+        commands: &mpsc::Receiver<Command>,
+    ) -> (Group, Option<Closing>) {
+        let mut group = Group::new(&self.keyspaces, now_ms());
+        let mut next = Some(first);
+        let mut taken = 0;
+        while let Some(command) = next {
+            taken += 1;
+            let is_last = match command {
+                Command::Append { log, batch, reply } => {
+                    self.append(&mut group, log, &batch, reply);
+                    false
+                }
+                Command::Create { topic, reply } => {
+                    self.create(&mut group, topic, reply);
+                    true
+                }
+                Command::Delete { topic, reply } => {
+                    self.delete(&mut group, &topic, reply);
+                    true
+                }
+                Command::TruncateBefore { log, offset, reply } => {
+                    self.truncate_before(&mut group, log, offset, reply);
+                    true
+                }
+                Command::AllocateProducerIds { count, reply } => {
+                    self.allocate_producer_ids(&mut group, count, reply);
+                    true
+                }
+                Command::Close(reply) => return (group, Some(reply)),
+            };
+            if is_last || group.bytes >= GROUP_BYTES || taken >= GROUP_COMMANDS {
+                break;
+            }
+            next = commands.try_recv().ok();
+        }
+        (group, None)
+    }
+
+    /// Saves the producer states and brings everything to the disk.
+    fn close(&mut self) -> Result<(), Cause> {
+        self.stop_remover.store(true, Ordering::Relaxed);
+        for log in self.topics.logs() {
+            log.change(|bounds| bounds.closed = true);
+        }
+        if self.failed {
+            return Err(Stopped::Failed.into());
+        }
+        let mut group = Group::new(&self.keyspaces, now_ms());
+        for (log, appender) in self.appenders.values_mut() {
+            appender.save(log, &self.keyspaces, &mut group.writes, group.now_ms);
+        }
+        group.writes.commit()?;
+        self.keyspaces.database.persist(PersistMode::SyncAll)?;
+        Ok(())
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

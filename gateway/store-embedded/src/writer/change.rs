@@ -1,0 +1,165 @@
+//! Changes that are no appends. Each ends its group.
+use std::{ops::Range, sync::Arc};
+
+use kop_store::{CatalogError, CreateError, DeleteError, NewTopic, ReadError, Topic};
+use kop_wire::{Offset, TopicName};
+use uuid::Uuid;
+
+use super::{Group, Reply, Stopped, Writer, commit::Effect};
+use crate::{
+    format::{self, LogId},
+    log::Log,
+    producers::next_producer_ids,
+    remover::Removal,
+    topics::Entry,
+};
+
+/// The most partitions of one topic; each costs memory from the start on.
+const MAX_PARTITIONS: u32 = 10_000;
+
+impl Writer {
+    pub(super) fn create(
+        &mut self,
+        group: &mut Group,
+        new: NewTopic,
+        reply: Reply<Result<Topic, CreateError>>,
+    ) {
+        if let Err(error) = self.may_create(&new) {
+            let _ = reply.send(Err(error));
+            return;
+        }
+        let topic = Topic {
+            name: new.name,
+            id: Uuid::new_v4(),
+            partitions: new.partitions,
+        };
+        let meta = &self.keyspaces.meta;
+        let (key, value) = (format::topic_key(&topic.name), format::topic_value(&topic));
+        group.writes.insert(meta, key, value);
+        let log = |partition| {
+            let id = LogId {
+                topic: topic.id,
+                partition,
+            };
+            Arc::new(Log::new(id, Offset(0), Offset(0)))
+        };
+        let logs = (0..topic.partitions).map(log).collect();
+        group.effects.push(Effect::Created {
+            entry: Entry { topic, logs },
+            reply,
+        });
+    }
+
+    fn may_create(&self, new: &NewTopic) -> Result<(), CreateError> {
+        if self.failed {
+            return Err(CreateError::Unavailable(Stopped::Failed.into()));
+        }
+        if new.partitions == 0 || new.partitions > MAX_PARTITIONS {
+            let given = new.partitions;
+            return Err(CreateError::Refused(format!(
+                "{given} partitions; a topic has 1 to {MAX_PARTITIONS}"
+            )));
+        }
+        if new.name.as_str().contains('/') {
+            return Err(CreateError::Refused(
+                "names with tenant and namespace are for a store on Pulsar".to_owned(),
+            ));
+        }
+        match self.topics.find(&new.name) {
+            Some(_) => Err(CreateError::Exists(new.name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn delete(
+        &mut self,
+        group: &mut Group,
+        topic: &TopicName,
+        reply: Reply<Result<(), DeleteError>>,
+    ) {
+        let entry = match self.topics.get(topic) {
+            _ if self.failed => Err(DeleteError::Unavailable(Stopped::Failed.into())),
+            None => Err(DeleteError::Unknown(topic.clone())),
+            Some(entry) => Ok(entry),
+        };
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                return;
+            }
+        };
+        let Topic { id, partitions, .. } = entry.topic;
+        let meta = &self.keyspaces.meta;
+        group.writes.remove(meta, format::topic_key(topic));
+        group.writes.insert(
+            meta,
+            format::removed_key(id),
+            partitions.to_be_bytes().to_vec(),
+        );
+        group.effects.push(Effect::Deleted { entry, reply });
+    }
+
+    pub(super) fn truncate_before(
+        &mut self,
+        group: &mut Group,
+        log: Arc<Log>,
+        offset: Offset,
+        reply: Reply<Result<(), ReadError>>,
+    ) {
+        // Appends of this group are not in the log yet. To whoever asks they have not happened: none
+        // of them has been answered.
+        let allowed = match log.readable(offset) {
+            _ if self.failed => Err(ReadError::Unavailable(Stopped::Failed.into())),
+            Ok(bounds) => Ok(bounds.start),
+            // What is below the start is gone already: nothing to do.
+            Err(ReadError::OutOfRange { log_start, .. }) if offset < log_start => Ok(log_start),
+            Err(error) => Err(error),
+        };
+        match allowed {
+            Err(error) => {
+                let _ = reply.send(Err(error));
+            }
+            Ok(start) if offset <= start => {
+                let _ = reply.send(Ok(()));
+            }
+            Ok(_) => {
+                let value = offset.0.to_be_bytes().to_vec();
+                group
+                    .writes
+                    .insert(&self.keyspaces.meta, log.id.start_key(), value);
+                group.effects.push(Effect::Truncated { log, offset, reply });
+            }
+        }
+    }
+
+    pub(super) fn allocate_producer_ids(
+        &mut self,
+        group: &mut Group,
+        count: u32,
+        reply: Reply<Result<Range<i64>, CatalogError>>,
+    ) {
+        let ids = if self.failed {
+            Err(Stopped::Failed.into())
+        } else {
+            next_producer_ids(&self.keyspaces, count)
+        };
+        match ids {
+            Ok(ids) => {
+                let next = ids.end.to_be_bytes().to_vec();
+                group
+                    .writes
+                    .insert(&self.keyspaces.meta, format::NEXT_PRODUCER_ID, next);
+                group.effects.push(Effect::Allocated { ids, reply });
+            }
+            Err(cause) => {
+                let _ = reply.send(Err(CatalogError::Unavailable(cause)));
+            }
+        }
+    }
+
+    /// Hands a removal to its thread; where that has ended, the next start of the store does it.
+    pub(super) fn remove_later(&self, removal: Removal) {
+        let _ = self.removals.send(removal);
+    }
+}

@@ -1,0 +1,195 @@
+//! Committing a group: one write, one sync; then readers see it, and everyone is answered.
+use std::{collections::VecDeque, ops::Range, sync::Arc};
+
+use fjall::OwnedWriteBatch;
+use kop_store::{AppendError, Appended, CatalogError, CreateError, DeleteError, ReadError, Topic};
+use kop_wire::Offset;
+
+use super::{Reply, Stopped, Writer, append::Placed};
+use crate::{
+    engine::{Keyspaces, locked},
+    log::Log,
+    remover::Removal,
+    topics::Entry,
+};
+
+/// What is written together.
+pub(super) struct Group {
+    pub(super) writes: OwnedWriteBatch,
+    pub(super) effects: Vec<Effect>,
+    /// Bytes of batches in it.
+    pub(super) bytes: usize,
+    pub(super) now_ms: i64,
+}
+
+/// What becomes true, and is told, once the group is durable.
+pub(super) enum Effect {
+    Appended {
+        log: Arc<Log>,
+        placed: Placed,
+        reply: Reply<Result<Appended, AppendError>>,
+    },
+    Created {
+        entry: Entry,
+        reply: Reply<Result<Topic, CreateError>>,
+    },
+    Deleted {
+        entry: Entry,
+        reply: Reply<Result<(), DeleteError>>,
+    },
+    Truncated {
+        log: Arc<Log>,
+        offset: Offset,
+        reply: Reply<Result<(), ReadError>>,
+    },
+    Allocated {
+        ids: Range<i64>,
+        reply: Reply<Result<Range<i64>, CatalogError>>,
+    },
+}
+
+impl Group {
+    pub(super) fn new(keyspaces: &Keyspaces, now_ms: i64) -> Self {
+        Self {
+            writes: keyspaces.database.batch(),
+            effects: Vec::new(),
+            bytes: 0,
+            now_ms,
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn commit(&mut self, group: Group) {
+        let Group {
+            writes, effects, ..
+        } = group;
+        let written = writes
+            .durability(Some(self.durability.persist_mode()))
+            .commit();
+        if let Err(error) = written {
+            tracing::error!(%error, "write failed; the store takes no more until it is opened again");
+            self.failed = true;
+            for effect in effects {
+                effect.fail();
+            }
+            return;
+        }
+        for effect in effects {
+            self.apply(effect);
+        }
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        match effect {
+            Effect::Appended { log, placed, reply } => {
+                let (base_offset, duplicate) = match placed {
+                    Placed::Duplicate(base) => (base, true),
+                    Placed::New { base, end, bytes } => {
+                        self.recent.push(&log, base, end, bytes);
+                        log.change(|bounds| bounds.high = end);
+                        (base, false)
+                    }
+                };
+                let log_start = log.bounds().start;
+                let _ = reply.send(Ok(Appended {
+                    base_offset,
+                    log_start,
+                    duplicate,
+                }));
+            }
+            Effect::Created { entry, reply } => {
+                let topic = entry.topic.clone();
+                self.topics.insert(entry);
+                let _ = reply.send(Ok(topic));
+            }
+            Effect::Deleted { entry, reply } => {
+                self.topics.remove(&entry.topic.name);
+                for log in entry.logs.iter() {
+                    self.appenders.remove(&log.id);
+                    self.recent.forget(log);
+                    log.change(|bounds| bounds.deleted = true);
+                }
+                let Topic {
+                    id: topic,
+                    partitions,
+                    ..
+                } = entry.topic;
+                self.remove_later(Removal::Topic { topic, partitions });
+                let _ = reply.send(Ok(()));
+            }
+            Effect::Truncated { log, offset, reply } => {
+                log.change(|bounds| bounds.start = offset);
+                self.remove_later(Removal::Before {
+                    log: log.id,
+                    offset,
+                });
+                let _ = reply.send(Ok(()));
+            }
+            Effect::Allocated { ids, reply } => {
+                let _ = reply.send(Ok(ids));
+            }
+        }
+    }
+}
+
+impl Effect {
+    fn fail(self) {
+        let cause = || Stopped::Failed.into();
+        match self {
+            Self::Appended { reply, .. } => {
+                let _ = reply.send(Err(AppendError::Unavailable(cause())));
+            }
+            Self::Created { reply, .. } => {
+                let _ = reply.send(Err(CreateError::Unavailable(cause())));
+            }
+            Self::Deleted { reply, .. } => {
+                let _ = reply.send(Err(DeleteError::Unavailable(cause())));
+            }
+            Self::Truncated { reply, .. } => {
+                let _ = reply.send(Err(ReadError::Unavailable(cause())));
+            }
+            Self::Allocated { reply, .. } => {
+                let _ = reply.send(Err(CatalogError::Unavailable(cause())));
+            }
+        }
+    }
+}
+
+/// The tails of all logs under one budget: the batch that was written longest ago goes first,
+/// whichever log it is in.
+pub(super) struct RecentBatches {
+    order: VecDeque<(Arc<Log>, usize)>,
+    bytes: usize,
+    budget: usize,
+}
+
+impl RecentBatches {
+    pub(super) fn new(budget: usize) -> Self {
+        Self {
+            order: VecDeque::new(),
+            bytes: 0,
+            budget,
+        }
+    }
+
+    fn push(&mut self, log: &Arc<Log>, base: Offset, end: Offset, bytes: bytes::Bytes) {
+        // Small batches cost more than their bytes.
+        let cost = bytes.len() + size_of::<(Arc<Log>, usize)>() + 2 * size_of::<bytes::Bytes>();
+        locked(&log.tail).push(base, end, bytes);
+        self.order.push_back((Arc::clone(log), cost));
+        self.bytes += cost;
+        while self.bytes > self.budget {
+            let Some((log, cost)) = self.order.pop_front() else {
+                break;
+            };
+            locked(&log.tail).pop();
+            self.bytes -= cost;
+        }
+    }
+
+    /// Drops the tail of a deleted log. Its places in the order go when their turn comes.
+    fn forget(&mut self, log: &Log) {
+        locked(&log.tail).clear();
+    }
+}
