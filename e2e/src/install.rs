@@ -106,7 +106,7 @@ pub fn program(program: &str, package: &str) -> Result<Command> {
 /// # Errors
 /// No Java is installed.
 pub fn java() -> Result<Command> {
-    program("java", "openjdk-17-jdk-headless")
+    program("java", "default-jdk-headless")
 }
 
 /// The class path of one source file of `e2e/clients`, compiled against `against` when that is not yet done.
@@ -123,7 +123,7 @@ pub fn compiled(class: &str, against: &str) -> Result<String> {
         _ => false,
     };
     if !newer {
-        let done = program("javac", "openjdk-17-jdk-headless")?
+        let done = program("javac", "default-jdk-headless")?
             .args(["-cp", against, "-d"])
             .arg(&folder)
             .arg(&source)
