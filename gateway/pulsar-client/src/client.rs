@@ -1,10 +1,30 @@
 //! The door: options, lookups, producers, readers.
-use std::{path::PathBuf, time::Duration};
+use std::{
+    collections::hash_map::{DefaultHasher, RandomState},
+    future::Future,
+    hash::{BuildHasher as _, Hash as _, Hasher as _},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::{
     Authentication, Cause, LookupError, Producer, ProducerError, ProducerOptions, Reader,
     ReaderError, ReaderOptions, ReaderStart,
+    connection::{Connection, ConnectionOptions},
+    lookup::Lookup,
+    pool::Pool,
+    service_url::ServiceUrl,
+    transport::Transport,
 };
+
+/// Tries of one operation while a topic moves between brokers.
+const TRIES: u32 = 5;
+/// Pause before the second try; doubles from try to try.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a client is told.
 #[derive(Debug, Clone)]
@@ -46,13 +66,61 @@ pub struct TlsOptions {
 
 /// A client of one Pulsar cluster. Clones share its connections, which are made when needed.
 #[derive(Debug, Clone)]
-pub struct Client {}
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    pool: Pool,
+    /// `Err` says what is wrong with the service URL.
+    lookup: Result<Lookup, Cause>,
+    connections_per_broker: usize,
+    operation_timeout: Duration,
+    next_id: AtomicU64,
+    /// Tells this client's subscriptions from those of any other.
+    nonce: u64,
+}
 
 impl Client {
-    /// A client; nothing is connected yet.
+    /// A client; nothing is connected yet. What is wrong with the options is told by the first
+    /// operation.
     #[must_use]
-    pub fn new(_options: ClientOptions) -> Self {
-        Self {}
+    pub fn new(options: ClientOptions) -> Self {
+        let ClientOptions {
+            service_url,
+            authentication,
+            tls,
+            operation_timeout,
+            connections_per_broker,
+            keep_alive,
+        } = options;
+        let url = ServiceUrl::parse(&service_url);
+        let transport = match &url {
+            Ok(url) if url.tls => Transport::Tls(tls.ca_file),
+            _ => Transport::Plain,
+        };
+        let pool = Pool::new(ConnectionOptions {
+            transport,
+            authentication,
+            operation_timeout,
+            keep_alive,
+        });
+        let lookup = url.map(Lookup::new).map_err(|reason| Cause::Connect {
+            address: service_url,
+            reason,
+        });
+        let nonce = RandomState::new().build_hasher().finish();
+        Self {
+            shared: Arc::new(Shared {
+                pool,
+                lookup,
+                connections_per_broker: connections_per_broker.max(1),
+                operation_timeout,
+                next_id: AtomicU64::new(1),
+                nonce,
+            }),
+        }
     }
 
     /// How many partitions the topic has; 0 where it is not partitioned. Does not create the topic,
@@ -60,16 +128,24 @@ impl Client {
     ///
     /// # Errors
     /// Where there is no such topic or no answer.
-    pub async fn partitions(&self, _topic: &str) -> Result<u32, LookupError> {
-        Err(LookupError::Unavailable(Cause::Closed))
+    pub async fn partitions(&self, topic: &str) -> Result<u32, LookupError> {
+        let shared = &self.shared;
+        shared
+            .retry(|| async { shared.lookup()?.partitions(&shared.pool, topic).await })
+            .await
+            .map_err(LookupError::from)
     }
 
     /// Full names of the namespace's persistent topics, each partition on its own.
     ///
     /// # Errors
     /// Where there is no such namespace or no answer.
-    pub async fn topics_of_namespace(&self, _namespace: &str) -> Result<Vec<String>, LookupError> {
-        Err(LookupError::Unavailable(Cause::Closed))
+    pub async fn topics_of_namespace(&self, namespace: &str) -> Result<Vec<String>, LookupError> {
+        let shared = &self.shared;
+        shared
+            .retry(|| async { shared.lookup()?.topics(&shared.pool, namespace).await })
+            .await
+            .map_err(LookupError::from)
     }
 
     /// Opens a producer on a topic or partition (`…-partition-N`).
@@ -78,10 +154,18 @@ impl Client {
     /// Where the name is taken, the topic is missing, or the broker refuses or does not answer.
     pub async fn producer(
         &self,
-        _topic: &str,
-        _options: ProducerOptions,
+        topic: &str,
+        options: ProducerOptions,
     ) -> Result<Producer, ProducerError> {
-        Err(ProducerError::Unavailable(Cause::Closed))
+        let shared = &self.shared;
+        let options = &options;
+        shared
+            .retry(|| async move {
+                let connection = shared.connection(topic).await?;
+                Producer::open(connection, shared.next_id(), topic, options).await
+            })
+            .await
+            .map_err(ProducerError::from)
     }
 
     /// Opens a reader on a topic or partition (`…-partition-N`).
@@ -90,10 +174,74 @@ impl Client {
     /// Where the topic is missing, or the broker refuses or does not answer.
     pub async fn reader(
         &self,
-        _topic: &str,
-        _start: ReaderStart,
-        _options: ReaderOptions,
+        topic: &str,
+        start: ReaderStart,
+        options: ReaderOptions,
     ) -> Result<Reader, ReaderError> {
-        Err(ReaderError::Unavailable(Cause::Closed))
+        let shared = &self.shared;
+        let options = &options;
+        shared
+            .retry(|| async move {
+                let connection = shared.connection(topic).await?;
+                let id = shared.next_id();
+                let subscription = format!("kop-reader-{:016x}-{id}", shared.nonce);
+                Reader::open(connection, id, subscription, topic, start, options).await
+            })
+            .await
+            .map_err(ReaderError::from)
+    }
+}
+
+impl Shared {
+    fn lookup(&self) -> Result<&Lookup, Cause> {
+        self.lookup.as_ref().map_err(Clone::clone)
+    }
+
+    /// A connection to the broker that serves the topic, looked up anew: brokers answer for a topic
+    /// only when they have been asked for it.
+    async fn connection(&self, topic: &str) -> Result<Connection, Cause> {
+        let target = self.lookup()?.topic(&self.pool, topic).await?;
+        let mut hasher = DefaultHasher::new();
+        topic.hash(&mut hasher);
+        let index = usize::try_from(hasher.finish() % self.connections_per_broker as u64)
+            .expect("less than a usize");
+        self.pool.connection(&target, index).await
+    }
+
+    /// Unique among the client's producers and readers.
+    fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Tries a few times while topics move and connections are lost, within the operation timeout.
+    async fn retry<T, F: Future<Output = Result<T, Cause>>>(
+        &self,
+        operation: impl Fn() -> F,
+    ) -> Result<T, Cause> {
+        let tries = async {
+            let mut pause = FIRST_PAUSE;
+            for _ in 1..TRIES {
+                match operation().await {
+                    Err(cause) if is_passing(&cause) => {
+                        tracing::debug!(%cause, "trying again");
+                        tokio::time::sleep(pause).await;
+                        pause *= 2;
+                    }
+                    outcome => return outcome,
+                }
+            }
+            operation().await
+        };
+        tokio::time::timeout(self.operation_timeout, tries)
+            .await
+            .unwrap_or(Err(Cause::Timeout))
+    }
+}
+
+fn is_passing(cause: &Cause) -> bool {
+    match cause {
+        Cause::Broker { error, .. } => error.is_transient(),
+        Cause::Disconnected(_) | Cause::ClosedByBroker => true,
+        Cause::Connect { .. } | Cause::Timeout | Cause::Closed => false,
     }
 }

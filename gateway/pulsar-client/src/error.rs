@@ -162,3 +162,92 @@ pub enum ReadError {
     #[error("brokers unavailable")]
     Unavailable(#[source] Cause),
 }
+
+/// What a broker's refusal means to the one who asked.
+enum Refusal {
+    Busy(String),
+    Fenced(String),
+    NotFound(String),
+    Unauthorized(String),
+    Refused { error: ServerError, message: String },
+    Unavailable(Cause),
+}
+
+impl From<Cause> for Refusal {
+    fn from(cause: Cause) -> Self {
+        let Cause::Broker { error, message } = cause else {
+            return Self::Unavailable(cause);
+        };
+        match error {
+            ServerError::ProducerBusy | ServerError::ConsumerBusy => Self::Busy(message),
+            ServerError::ProducerFenced => Self::Fenced(message),
+            ServerError::TopicNotFound => Self::NotFound(message),
+            ServerError::Authentication | ServerError::Authorization => Self::Unauthorized(message),
+            ServerError::ProducerBlockedQuotaExceededError
+            | ServerError::ProducerBlockedQuotaExceededException
+            | ServerError::UnsupportedVersion
+            | ServerError::TopicTerminated
+            | ServerError::InvalidTopicName
+            | ServerError::IncompatibleSchema
+            | ServerError::NotAllowed => Self::Refused { error, message },
+            ServerError::Unknown
+            | ServerError::Metadata
+            | ServerError::Persistence
+            | ServerError::ServiceNotReady
+            | ServerError::Checksum
+            | ServerError::SubscriptionNotFound
+            | ServerError::ConsumerNotFound
+            | ServerError::TooManyRequests
+            | ServerError::ConsumerAssign
+            | ServerError::TransactionCoordinatorNotFound
+            | ServerError::InvalidTxnStatus
+            | ServerError::TransactionConflict
+            | ServerError::TransactionNotFound => {
+                Self::Unavailable(Cause::Broker { error, message })
+            }
+        }
+    }
+}
+
+impl From<Cause> for LookupError {
+    fn from(cause: Cause) -> Self {
+        match Refusal::from(cause) {
+            Refusal::NotFound(message) => Self::NotFound(message),
+            Refusal::Unauthorized(message) => Self::Unauthorized(message),
+            Refusal::Refused { error, message } => Self::Refused { error, message },
+            Refusal::Busy(message) | Refusal::Fenced(message) => Self::Unavailable(Cause::Broker {
+                error: ServerError::ServiceNotReady,
+                message,
+            }),
+            Refusal::Unavailable(cause) => Self::Unavailable(cause),
+        }
+    }
+}
+
+impl From<Cause> for ProducerError {
+    fn from(cause: Cause) -> Self {
+        match Refusal::from(cause) {
+            Refusal::Busy(message) => Self::Busy(message),
+            Refusal::Fenced(message) => Self::Fenced(message),
+            Refusal::NotFound(message) => Self::NotFound(message),
+            Refusal::Unauthorized(message) => Self::Unauthorized(message),
+            Refusal::Refused { error, message } => Self::Refused { error, message },
+            Refusal::Unavailable(cause) => Self::Unavailable(cause),
+        }
+    }
+}
+
+impl From<Cause> for ReaderError {
+    fn from(cause: Cause) -> Self {
+        match Refusal::from(cause) {
+            Refusal::NotFound(message) => Self::NotFound(message),
+            Refusal::Unauthorized(message) => Self::Unauthorized(message),
+            Refusal::Refused { error, message } => Self::Refused { error, message },
+            Refusal::Busy(message) | Refusal::Fenced(message) => Self::Unavailable(Cause::Broker {
+                error: ServerError::ConsumerBusy,
+                message,
+            }),
+            Refusal::Unavailable(cause) => Self::Unavailable(cause),
+        }
+    }
+}

@@ -13,9 +13,15 @@
 //! ```
 mod authentication;
 mod client;
+mod connection;
 mod error;
+mod flow;
+mod lookup;
+mod pool;
 mod producer;
 mod reader;
+mod service_url;
+mod transport;
 
 pub use authentication::{Authentication, TokenSource};
 pub use client::{Client, ClientOptions, TlsOptions};

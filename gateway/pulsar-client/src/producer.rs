@@ -2,9 +2,18 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use pulsar_protocol::MessageMetadata;
+use pulsar_protocol::{
+    Command, MessageMetadata,
+    command::{self, ProducerAccessMode},
+    frame,
+};
+use tokio::sync::{oneshot, watch};
 
-use crate::{Cause, SendError};
+use crate::{
+    Cause, SendError,
+    connection::{Connection, Event, Line, Opens},
+    lookup::unexpected,
+};
 
 /// How a producer is opened.
 #[derive(Debug, Clone, Default)]
@@ -58,14 +67,65 @@ pub struct Receipt {
     pub sequence_id: u64,
 }
 
-/// A producer on one topic, or partition of one. Dropping it closes it.
+/// A producer on one topic, or partition of one. Dropping it closes it; entries without receipt
+/// fail then.
 #[derive(Debug)]
 pub struct Producer {
+    id: u64,
     name: String,
     last_sequence_id: i64,
+    topic_epoch: Option<u64>,
+    connection: Connection,
+    closed: watch::Receiver<Option<Cause>>,
 }
 
 impl Producer {
+    /// Opens it on the connection of the topic's broker.
+    pub(crate) async fn open(
+        connection: Connection,
+        id: u64,
+        topic: &str,
+        options: &ProducerOptions,
+    ) -> Result<Self, Cause> {
+        let request_id = connection.next_request();
+        let access = match options.access {
+            AccessMode::Shared => ProducerAccessMode::Shared,
+            AccessMode::Exclusive => ProducerAccessMode::Exclusive,
+            AccessMode::ExclusiveWithFencing => ProducerAccessMode::ExclusiveWithFencing,
+        };
+        let command = Command::Producer(command::Producer {
+            topic: topic.to_owned(),
+            producer_id: id,
+            request_id,
+            producer_name: options.name.clone(),
+            metadata: Vec::new(),
+            epoch: None,
+            user_provided_producer_name: Some(options.name.is_some()),
+            producer_access_mode: Some(access.into()),
+            topic_epoch: None,
+        });
+        let (sender, closed) = watch::channel(None);
+        let opens = Opens::Producer { id, closed: sender };
+        match connection.request(request_id, command, opens).await? {
+            Command::ProducerSuccess(success) => Ok(Self {
+                id,
+                last_sequence_id: success.last_sequence_id(),
+                topic_epoch: success.topic_epoch,
+                name: success.producer_name,
+                connection,
+                closed,
+            }),
+            other => {
+                connection.post(Event::CloseProducer {
+                    id,
+                    request: u64::MAX,
+                    reply: None,
+                });
+                Err(unexpected(&other))
+            }
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -79,10 +139,16 @@ impl Producer {
         self.last_sequence_id
     }
 
+    /// The topic's epoch, which rises with each exclusive producer; `None` for shared access.
+    #[must_use]
+    pub fn topic_epoch(&self) -> Option<u64> {
+        self.topic_epoch
+    }
+
     /// Largest entry (metadata and payload) that the broker takes, in bytes.
     #[must_use]
     pub fn max_message_size(&self) -> usize {
-        pulsar_protocol::frame::DEFAULT_MAX_MESSAGE_SIZE
+        self.connection.max_message_size()
     }
 
     /// Puts an entry in line to be written, at once and in the order of the calls; the future is
@@ -92,21 +158,115 @@ impl Producer {
     /// up to a bound: see [`ready`](Self::ready).
     pub fn send(
         &self,
-        _entry: OutgoingEntry,
+        entry: OutgoingEntry,
     ) -> impl Future<Output = Result<Receipt, SendError>> + Send + 'static {
-        std::future::ready(Err(SendError::NotSent(Cause::Closed)))
+        let receipt = self.enqueue(entry);
+        let mut closed = self.closed.clone();
+        let connection = self.connection.clone();
+        async move {
+            match receipt?.await {
+                Ok(outcome) => outcome,
+                // The connection's task is gone, and took what was in line along.
+                Err(_) => {
+                    let cause = closed.borrow_and_update().clone();
+                    Err(SendError::Unavailable(
+                        cause.unwrap_or_else(|| connection.cause()),
+                    ))
+                }
+            }
+        }
+    }
+
+    fn enqueue(
+        &self,
+        entry: OutgoingEntry,
+    ) -> Result<oneshot::Receiver<Result<Receipt, SendError>>, SendError> {
+        if let Some(cause) = self.closed.borrow().clone() {
+            return Err(SendError::NotSent(cause));
+        }
+        let OutgoingEntry {
+            sequence_id,
+            num_messages,
+            metadata,
+            payload,
+            checksum,
+        } = entry;
+        let limit = self.connection.max_message_size();
+        let body = payload
+            .iter()
+            .fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+        let size = body.saturating_add(prost_len(&metadata));
+        if size > limit {
+            return Err(SendError::TooLarge { size, limit });
+        }
+        let command = Command::Send(command::Send {
+            producer_id: self.id,
+            sequence_id,
+            num_messages: Some(i32::try_from(num_messages.max(1)).unwrap_or(i32::MAX)),
+            ..command::Send::default()
+        });
+        let head = frame::encode_with_entry(command, &metadata, &payload, checksum);
+        let size = head.len() + body;
+        if !self.connection.load().take(size) {
+            return Err(SendError::Overloaded);
+        }
+        let (reply, receipt) = oneshot::channel();
+        let line = Line {
+            producer: self.id,
+            sequence_id,
+            head,
+            payload,
+            size,
+            reply,
+        };
+        self.connection.post(Event::Send(line));
+        Ok(receipt)
     }
 
     /// Waits until the connection takes more without queueing it: call it before accepting work.
-    pub async fn ready(&self) {}
+    pub async fn ready(&self) {
+        self.connection.load().light().await;
+    }
 
     /// Resolves when the broker, the connection or [`close`](Self::close) has ended the producer.
     /// It is not re-created.
     pub fn closed(&self) -> impl Future<Output = CloseReason> + Send + 'static {
-        std::future::ready(Cause::Closed)
+        let mut closed = self.closed.clone();
+        async move {
+            match closed.wait_for(Option::is_some).await {
+                Ok(cause) => cause.clone().unwrap_or(Cause::Closed),
+                Err(_) => Cause::Disconnected("connection ended".to_owned()),
+            }
+        }
     }
 
     /// Ends the producer and waits until the broker has let go of its name. Entries that wait for
-    /// a receipt get it first or fail.
-    pub async fn close(&self) {}
+    /// a receipt get it first; those that were not written yet fail.
+    pub async fn close(&self) {
+        let request = self.connection.next_request();
+        let (reply, answer) = oneshot::channel();
+        self.connection.post(Event::CloseProducer {
+            id: self.id,
+            request,
+            reply: Some(reply),
+        });
+        // Whatever the answer: the producer is over.
+        let _ = answer.await;
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        if self.closed.borrow().is_none() {
+            self.connection.post(Event::CloseProducer {
+                id: self.id,
+                request: u64::MAX,
+                reply: None,
+            });
+        }
+    }
+}
+
+fn prost_len(metadata: &MessageMetadata) -> usize {
+    pulsar_protocol::prost::Message::encoded_len(metadata)
 }

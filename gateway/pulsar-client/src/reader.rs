@@ -1,10 +1,29 @@
 //! Reading entries.
-use std::fmt;
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
-use pulsar_protocol::MessageMetadata;
+use pulsar_protocol::{
+    Command, MessageIdData, MessageMetadata,
+    command::{self, GetLastMessageId, InitialPosition, Subscribe, SubscriptionType},
+    entry, frame,
+};
+use tokio::sync::mpsc;
 
-use crate::ReadError;
+use crate::{
+    Cause, ReadError,
+    connection::{Connection, Delivery, Event, Opens, RawEntry},
+    flow::{Flow, MAX_WINDOW},
+    lookup::unexpected,
+};
+
+/// Entries that wait to be read, at the most: more than the window, which the broker has to keep to.
+const QUEUE: usize = 4 * MAX_WINDOW as usize;
 
 /// Position of an entry in its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +55,8 @@ pub enum ReaderStart {
 #[derive(Debug, Clone)]
 pub struct ReaderOptions {
     /// Bytes of entries to have on their way or waiting, about: entries are whole, and their sizes
-    /// are not known before they come.
+    /// are not known before they come. A reader to which four times as much and one entry more is
+    /// delivered ends with [`ReadError::Overrun`].
     pub receive_bytes_budget: usize,
     /// Read what compaction has left.
     pub read_compacted: bool,
@@ -69,9 +89,86 @@ pub struct Entry {
 
 /// A reader of one topic, or partition of one. Dropping it closes it.
 #[derive(Debug)]
-pub struct Reader {}
+pub struct Reader {
+    id: u64,
+    connection: Connection,
+    entries: mpsc::Receiver<RawEntry>,
+    buffered: Arc<AtomicUsize>,
+    end: Arc<OnceLock<Result<(), ReadError>>>,
+    flow: Flow,
+    /// Why no entry is given out any more, other than by `end`.
+    failed: Option<ReadError>,
+}
 
 impl Reader {
+    /// Opens it on the connection of the topic's broker.
+    pub(crate) async fn open(
+        connection: Connection,
+        id: u64,
+        subscription: String,
+        topic: &str,
+        start: ReaderStart,
+        options: &ReaderOptions,
+    ) -> Result<Self, Cause> {
+        let (start, position) = match start {
+            ReaderStart::Earliest => (MessageIdData::earliest(), InitialPosition::Earliest),
+            ReaderStart::Latest => (MessageIdData::latest(), InitialPosition::Latest),
+            ReaderStart::At(id) => (
+                MessageIdData::of(id.ledger, id.entry),
+                InitialPosition::Earliest,
+            ),
+        };
+        let request_id = connection.next_request();
+        let subscribe = Command::Subscribe(Subscribe {
+            topic: topic.to_owned(),
+            subscription,
+            subscription_type: SubscriptionType::Exclusive.into(),
+            consumer_id: id,
+            request_id,
+            consumer_name: None,
+            durable: Some(false),
+            start_message_id: Some(start),
+            read_compacted: Some(options.read_compacted),
+            initial_position: Some(position.into()),
+            force_topic_creation: Some(false),
+        });
+        let (sender, entries) = mpsc::channel(QUEUE);
+        let buffered = Arc::new(AtomicUsize::new(0));
+        let end = Arc::new(OnceLock::new());
+        let delivery = Delivery {
+            entries: sender,
+            buffered: buffered.clone(),
+            limit: options
+                .receive_bytes_budget
+                .saturating_mul(4)
+                .saturating_add(connection.max_message_size()),
+            end: end.clone(),
+        };
+        match connection
+            .request(request_id, subscribe, Opens::Reader { id, delivery })
+            .await?
+        {
+            Command::Success(_) => {}
+            other => {
+                connection.post(Event::CloseReader { id });
+                return Err(unexpected(&other));
+            }
+        }
+        let mut flow = Flow::new(options.receive_bytes_budget);
+        let first = flow.begin();
+        let reader = Self {
+            id,
+            connection,
+            entries,
+            buffered,
+            end,
+            flow,
+            failed: None,
+        };
+        reader.grant(Some(first));
+        Ok(reader)
+    }
+
     /// The next entry, when there is one; `None` at the end of a terminated topic.
     ///
     /// Safe to cancel: no entry is lost when the future is dropped.
@@ -79,7 +176,29 @@ impl Reader {
     /// # Errors
     /// Where an entry is damaged or the reader has ended. Every later call fails as well.
     pub async fn next(&mut self) -> Result<Option<Entry>, ReadError> {
-        Ok(None)
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        match self.entries.recv().await {
+            Some(raw) => self.take(raw).map(Some),
+            None => self.ended().map(|()| None),
+        }
+    }
+
+    /// An entry that has arrived already, if any: `None` says that [`next`](Self::next) would have
+    /// to wait, or has nothing more to give.
+    ///
+    /// # Errors
+    /// Where an entry is damaged.
+    pub fn try_next(&mut self) -> Result<Option<Entry>, ReadError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        match self.entries.try_recv() {
+            Ok(raw) => self.take(raw).map(Some),
+            Err(mpsc::error::TryRecvError::Empty) => Ok(None),
+            Err(mpsc::error::TryRecvError::Disconnected) => self.ended().map(|()| None),
+        }
     }
 
     /// The topic's last entry; `None` where it has none. May skip markers.
@@ -87,6 +206,80 @@ impl Reader {
     /// # Errors
     /// Where the reader has ended or the broker does not answer.
     pub async fn last_message_id(&self) -> Result<Option<EntryId>, ReadError> {
-        Ok(None)
+        let request_id = self.connection.next_request();
+        let command = Command::GetLastMessageId(GetLastMessageId {
+            consumer_id: self.id,
+            request_id,
+        });
+        let answer = self
+            .connection
+            .request(request_id, command, Opens::Nothing)
+            .await;
+        match answer.map_err(ReadError::Unavailable)? {
+            Command::GetLastMessageIdResponse(answer) => {
+                let id = answer.last_message_id;
+                Ok((id.entry_id != u64::MAX).then_some(EntryId {
+                    ledger: id.ledger_id,
+                    entry: id.entry_id,
+                }))
+            }
+            other => Err(ReadError::Unavailable(unexpected(&other))),
+        }
+    }
+
+    fn take(&mut self, raw: RawEntry) -> Result<Entry, ReadError> {
+        let RawEntry { id, bytes } = raw;
+        let size = bytes.len();
+        self.buffered.fetch_sub(size, Ordering::Relaxed);
+        let parsed = match entry::parse(bytes) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                // How many messages the broker has counted it as is not known, so the account of
+                // permits is lost with it, and the reader ends.
+                let EntryId { ledger, entry } = id;
+                let error = ReadError::Damaged {
+                    ledger,
+                    entry,
+                    reason: error.to_string(),
+                };
+                self.failed = Some(error.clone());
+                return Err(error);
+            }
+        };
+        let permits = self.flow.read(parsed.metadata.messages(), size);
+        self.grant(permits);
+        Ok(Entry {
+            id,
+            index: parsed.broker.and_then(|broker| broker.index),
+            broker_timestamp: parsed.broker.and_then(|broker| broker.broker_timestamp),
+            metadata: parsed.metadata,
+            payload: parsed.payload,
+        })
+    }
+
+    fn ended(&self) -> Result<(), ReadError> {
+        match self.end.get() {
+            Some(end) => end.clone(),
+            None => Err(ReadError::Unavailable(self.connection.cause())),
+        }
+    }
+
+    fn grant(&self, permits: Option<u32>) {
+        if let Some(message_permits) = permits {
+            let flow = command::Flow {
+                consumer_id: self.id,
+                message_permits,
+            };
+            self.connection
+                .post(Event::Write(frame::encode(Command::Flow(flow))));
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.end.get().is_none() {
+            self.connection.post(Event::CloseReader { id: self.id });
+        }
     }
 }

@@ -1,0 +1,303 @@
+//! One connection to a broker: greeting, requests, and the task that owns the socket.
+mod driver;
+mod load;
+mod multiplexer;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use pulsar_protocol::{
+    Command, ServerError,
+    command::{AuthData, AuthResponse, Connect, Connected, FeatureFlags},
+    frame::{self, DEFAULT_MAX_MESSAGE_SIZE, FRAME_PADDING},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::{mpsc, oneshot, watch},
+};
+
+use self::{driver::Driver, multiplexer::Multiplexer};
+pub(crate) use self::{
+    load::Load,
+    multiplexer::{Delivery, Event, Line, Opens, RawEntry},
+};
+use crate::{
+    Authentication, Cause,
+    authentication::Credentials,
+    service_url::HostPort,
+    transport::{ReadHalf, Transport, WriteHalf},
+};
+
+const CLIENT_VERSION: &str = concat!("kop-", env!("CARGO_PKG_VERSION"));
+/// Topic migration is the newest thing that version 20 knows; 18 brought broker entry metadata.
+const PROTOCOL_VERSION: i32 = 20;
+/// No broker's limit is believed to be higher.
+const LARGEST_MAX_MESSAGE_SIZE: usize = 256 * 1024 * 1024;
+/// Greetings and challenges before a connection is usable.
+const MAX_CHALLENGES: usize = 8;
+
+/// Whom to connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Target {
+    /// Where the socket goes.
+    pub(crate) address: HostPort,
+    /// Behind a proxy: the broker that it is to connect to.
+    pub(crate) broker: Option<HostPort>,
+}
+
+/// What all connections share.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionOptions {
+    pub(crate) transport: Transport,
+    pub(crate) authentication: Option<Authentication>,
+    pub(crate) operation_timeout: Duration,
+    pub(crate) keep_alive: Duration,
+}
+
+/// A handle to a connection. The connection ends when the last one is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    events: mpsc::UnboundedSender<Event>,
+    load: Arc<Load>,
+    next_request: Arc<AtomicU64>,
+    ended: watch::Receiver<Option<Cause>>,
+    max_message_size: usize,
+}
+
+impl Connection {
+    /// Connects and greets.
+    pub(crate) async fn open(target: &Target, options: &ConnectionOptions) -> Result<Self, Cause> {
+        let refused = |reason: String| Cause::Connect {
+            address: target.to_string(),
+            reason,
+        };
+        let greeting = async {
+            let (mut read, mut write) = options
+                .transport
+                .connect(&target.address)
+                .await
+                .map_err(|error| refused(error.to_string()))?;
+            let mut inbox = BytesMut::new();
+            let connected = greet(target, options, &mut read, &mut write, &mut inbox).await?;
+            Ok((read, write, inbox, connected))
+        };
+        let (read, write, inbox, connected) =
+            tokio::time::timeout(options.operation_timeout, greeting)
+                .await
+                .map_err(|_| refused("no answer in time".to_owned()))??;
+        let max_message_size = connected
+            .max_message_size
+            .and_then(|size| usize::try_from(size).ok())
+            .filter(|size| *size > 0)
+            .unwrap_or(DEFAULT_MAX_MESSAGE_SIZE)
+            .min(LARGEST_MAX_MESSAGE_SIZE);
+        tracing::debug!(%target, server = connected.server_version, max_message_size, "connected");
+
+        let (events, inbound) = mpsc::unbounded_channel();
+        let (ended_sender, ended) = watch::channel(None);
+        let load = Arc::new(Load::default());
+        let multiplexer = Multiplexer::new(load.clone(), options.operation_timeout);
+        let driver = Driver {
+            target: target.clone(),
+            read,
+            write,
+            inbox,
+            frame_limit: max_message_size + FRAME_PADDING,
+            events: inbound,
+            own_events: events.downgrade(),
+            authentication: options.authentication.clone(),
+            keep_alive: options.keep_alive,
+            tick: (options.operation_timeout.min(options.keep_alive) / 4)
+                .clamp(Duration::from_millis(5), Duration::from_secs(1)),
+            multiplexer,
+            ended: ended_sender,
+        };
+        tokio::spawn(driver.run());
+        Ok(Self {
+            events,
+            load,
+            next_request: Arc::default(),
+            ended,
+            max_message_size,
+        })
+    }
+
+    /// Whether it has ended, and why.
+    pub(crate) fn ended(&self) -> Option<Cause> {
+        self.ended.borrow().clone().or_else(|| {
+            self.events
+                .is_closed()
+                .then(|| Cause::Disconnected("connection ended".to_owned()))
+        })
+    }
+
+    /// Largest entry the broker takes, in bytes.
+    pub(crate) fn max_message_size(&self) -> usize {
+        self.max_message_size
+    }
+
+    /// What waits to be sent or for a receipt.
+    pub(crate) fn load(&self) -> &Arc<Load> {
+        &self.load
+    }
+
+    /// A request id that no other request of the connection has.
+    pub(crate) fn next_request(&self) -> u64 {
+        self.next_request.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Writes a request and waits for its answer, for the operation timeout at the longest.
+    pub(crate) async fn request(
+        &self,
+        id: u64,
+        command: Command,
+        opens: Opens,
+    ) -> Result<Command, Cause> {
+        let (reply, answer) = oneshot::channel();
+        self.post(Event::Request {
+            id,
+            frame: frame::encode(command),
+            opens,
+            reply,
+        });
+        answer.await.unwrap_or_else(|_| Err(self.cause()))
+    }
+
+    /// Hands the task something to do; dropped where the connection has ended.
+    pub(crate) fn post(&self, event: Event) {
+        // The reply slots inside are dropped with the event, which their waiters see.
+        let _ = self.events.send(event);
+    }
+
+    /// Why the connection is gone.
+    pub(crate) fn cause(&self) -> Cause {
+        self.ended()
+            .unwrap_or_else(|| Cause::Disconnected("connection ended".to_owned()))
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.broker {
+            Some(broker) => write!(f, "{broker} through {}", self.address),
+            None => self.address.fmt(f),
+        }
+    }
+}
+
+/// `CONNECT` and what follows, up to `CONNECTED`.
+async fn greet(
+    target: &Target,
+    options: &ConnectionOptions,
+    read: &mut ReadHalf,
+    write: &mut WriteHalf,
+    inbox: &mut BytesMut,
+) -> Result<Connected, Cause> {
+    let refused = |reason: String| Cause::Connect {
+        address: target.to_string(),
+        reason,
+    };
+    let credentials = credentials(options.authentication.as_ref())
+        .await
+        .map_err(refused)?;
+    let (method, data) = credentials
+        .map(|credentials| (credentials.method.to_owned(), credentials.data))
+        .unzip();
+    let connect = Connect {
+        client_version: CLIENT_VERSION.to_owned(),
+        auth_data: data,
+        protocol_version: Some(PROTOCOL_VERSION),
+        auth_method_name: method,
+        proxy_to_broker_url: target.broker.as_ref().map(ToString::to_string),
+        feature_flags: Some(FeatureFlags {
+            supports_auth_refresh: Some(true),
+            supports_broker_entry_metadata: Some(true),
+            ..FeatureFlags::default()
+        }),
+    };
+    let mut outgoing = frame::encode(Command::Connect(connect));
+    for _ in 0..MAX_CHALLENGES {
+        write
+            .write_all(&outgoing)
+            .await
+            .map_err(|error| refused(error.to_string()))?;
+        write
+            .flush()
+            .await
+            .map_err(|error| refused(error.to_string()))?;
+        match read_command(read, inbox).await.map_err(refused)? {
+            Command::Connected(connected) => return Ok(connected),
+            Command::AuthChallenge(_) => {
+                outgoing = auth_response(options.authentication.as_ref())
+                    .await
+                    .map_err(refused)?;
+            }
+            Command::Error(error) => {
+                return Err(Cause::Broker {
+                    error: ServerError::from_code(error.error),
+                    message: error.message,
+                });
+            }
+            other => {
+                return Err(refused(format!(
+                    "answered the greeting with {}",
+                    other.kind()
+                )));
+            }
+        }
+    }
+    Err(refused("too many challenges".to_owned()))
+}
+
+async fn read_command(read: &mut ReadHalf, inbox: &mut BytesMut) -> Result<Command, String> {
+    const LIMIT: usize = 64 * 1024;
+    loop {
+        if let Some(frame) = frame::decode(inbox, LIMIT).map_err(|error| error.to_string())? {
+            match frame.command.command {
+                Some(command) => return Ok(command),
+                None => continue,
+            }
+        }
+        if read
+            .read_buf(inbox)
+            .await
+            .map_err(|error| error.to_string())?
+            == 0
+        {
+            return Err("connection closed during the greeting".to_owned());
+        }
+    }
+}
+
+async fn credentials(
+    authentication: Option<&Authentication>,
+) -> Result<Option<Credentials>, String> {
+    match authentication {
+        None => Ok(None),
+        Some(authentication) => match authentication.credentials().await {
+            Ok(credentials) => Ok(Some(credentials)),
+            Err(error) => Err(format!("cannot read the token: {error}")),
+        },
+    }
+}
+
+/// The frame that answers a challenge, with the credentials as they are now.
+async fn auth_response(authentication: Option<&Authentication>) -> Result<Bytes, String> {
+    let Some(credentials) = credentials(authentication).await? else {
+        return Err("the broker asks for credentials and there are none".to_owned());
+    };
+    Ok(frame::encode(Command::AuthResponse(AuthResponse {
+        client_version: Some(CLIENT_VERSION.to_owned()),
+        response: Some(AuthData {
+            auth_method_name: Some(credentials.method.to_owned()),
+            auth_data: Some(credentials.data),
+        }),
+        protocol_version: Some(PROTOCOL_VERSION),
+    })))
+}
