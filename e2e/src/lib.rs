@@ -5,6 +5,7 @@
 
 pub mod apache_kafka;
 pub mod clients;
+pub mod cluster;
 pub mod gateway;
 pub mod install;
 pub mod process;
