@@ -1,1 +1,170 @@
+use std::path::Path;
 
+use bytes::Bytes;
+use kop_store::{
+    AppendError, Appended, Catalog, NewTopic, Partition, PartitionId, ReadError, ReadLimit,
+    conformance::{self, Capabilities},
+};
+use kop_wire::{Batch, BatchBuilder, Compression, Offset, Record, Timestamp, TopicName};
+use tempfile::TempDir;
+
+use crate::{Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore, OpenStoreError};
+
+mod directory;
+mod reopening;
+
+const PLENTY: ReadLimit = ReadLimit {
+    max_bytes: 1 << 20,
+    at_least_one: true,
+};
+
+fn temporary() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn try_open(directory: &Path) -> Result<EmbeddedStore, OpenStoreError> {
+    let (directory, durability) = (directory.to_owned(), Durability::Os);
+    EmbeddedStore::open(EmbeddedOptions {
+        directory,
+        durability,
+    })
+}
+
+fn open(directory: &Path) -> EmbeddedStore {
+    try_open(directory).unwrap()
+}
+
+fn name(text: &str) -> TopicName {
+    TopicName::new(text).unwrap()
+}
+
+async fn create(store: &EmbeddedStore, topic: &str, partitions: u32) -> EmbeddedPartition {
+    store
+        .create(NewTopic {
+            name: name(topic),
+            partitions,
+        })
+        .await
+        .unwrap();
+    partition(store, topic, 0).await
+}
+
+async fn partition(store: &EmbeddedStore, topic: &str, index: i32) -> EmbeddedPartition {
+    store
+        .open(&PartitionId {
+            topic: name(topic),
+            index,
+        })
+        .await
+        .unwrap()
+}
+
+/// A batch of an idempotent producer, each record of 100 bytes.
+fn sequenced(producer_id: i64, sequence: i32, records: i32) -> Batch {
+    let mut builder = BatchBuilder::new(Compression::None).producer(producer_id, 0, sequence);
+    for _ in 0..records {
+        builder.push(Record {
+            timestamp: Timestamp(1_700_000_000_000),
+            value: Some(Bytes::from(vec![b'x'; 100])),
+            ..Record::default()
+        });
+    }
+    builder.build().unwrap()
+}
+
+fn plain(records: i32) -> Batch {
+    sequenced(-1, -1, records)
+}
+
+async fn append(partition: &EmbeddedPartition, batch: Batch) -> Appended {
+    partition.append(batch).await.unwrap()
+}
+
+async fn count(partition: &EmbeddedPartition, from: Offset) -> usize {
+    let mut position = from;
+    let mut records = 0;
+    while position < partition.watermarks().high {
+        let fetched = partition.read(position, PLENTY).await.unwrap();
+        for batch in Batch::split(Bytes::from(fetched.chunks.concat())) {
+            let batch = batch.unwrap();
+            records += batch.records().unwrap().len();
+            position = batch.header().last_offset() + 1;
+        }
+    }
+    records
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_keeps_what_every_engine_promises() {
+    for durability in [Durability::Sync, Durability::Os] {
+        let directory = temporary();
+        let options = EmbeddedOptions {
+            directory: directory.path().to_owned(),
+            durability,
+        };
+        let store = EmbeddedStore::open(options).unwrap();
+        conformance::run_all(&store, Capabilities::default()).await;
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_topic_needs_a_sensible_number_of_partitions_and_no_tenant() {
+    let directory = temporary();
+    let store = open(directory.path());
+    for (topic, partitions) in [("a", 0), ("a", 10_001), ("public/default/a", 1)] {
+        let created = store
+            .create(NewTopic {
+                name: name(topic),
+                partitions,
+            })
+            .await;
+        assert!(
+            matches!(created, Err(kop_store::CreateError::Refused(_))),
+            "{created:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawn_batch_is_not_written() {
+    let directory = temporary();
+    let store = open(directory.path());
+    let partition = create(&store, "a", 1).await;
+    // Never polled: never offered. Taken back before the writer saw it, or written: both are whole.
+    drop(partition.append(plain(1)));
+    append(&partition, plain(1)).await;
+    assert_eq!(partition.watermarks().high, Offset(1));
+}
+
+#[tokio::test]
+async fn older_batches_are_read_from_disk_and_newer_ones_from_memory() {
+    let directory = temporary();
+    let store = open(directory.path());
+    let partition = create(&store, "a", 1).await;
+    // More than the tails of all logs may hold.
+    let batch = plain(5_000);
+    let batches = 40 * 1024 * 1024 / batch.bytes().len() + 1;
+    for _ in 0..batches {
+        append(&partition, batch.clone()).await;
+    }
+    assert_eq!(count(&partition, Offset(0)).await, batches * 5_000);
+    assert_eq!(count(&partition, Offset(7)).await, batches * 5_000 - 7 + 7);
+}
+
+#[tokio::test]
+async fn a_closed_store_takes_nothing_and_can_still_be_read() {
+    let directory = temporary();
+    let store = open(directory.path());
+    let partition = create(&store, "a", 1).await;
+    append(&partition, plain(3)).await;
+    store.close().await.unwrap();
+    let refused = partition.append(plain(1)).await;
+    assert!(
+        matches!(refused, Err(AppendError::Unavailable(_))),
+        "{refused:?}"
+    );
+    assert_eq!(count(&partition, Offset(0)).await, 3);
+    partition.advanced(Offset(3)).await;
+    assert!(store.close().await.is_err(), "closed once");
+}

@@ -1,0 +1,107 @@
+//! Who may open a directory, and what is in it.
+use std::{fs, path::PathBuf};
+
+use super::*;
+
+/// All files of the key-value store.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_directory_is_open_once_at_a_time() {
+    let directory = temporary();
+    let first = open(directory.path());
+    let second = try_open(directory.path());
+    assert!(
+        matches!(second, Err(OpenStoreError::InUse(_))),
+        "{second:?}"
+    );
+    drop(first);
+    open(directory.path());
+}
+
+#[test]
+fn the_lock_file_of_a_dead_process_is_no_obstacle() {
+    let directory = temporary();
+    fs::write(directory.path().join("lock"), "").unwrap();
+    open(directory.path());
+}
+
+#[test]
+fn a_directory_with_other_files_is_left_alone() {
+    let directory = temporary();
+    fs::write(directory.path().join("thesis.tex"), "words").unwrap();
+    let opened = try_open(directory.path());
+    assert!(
+        matches!(opened, Err(OpenStoreError::Foreign(_))),
+        "{opened:?}"
+    );
+    assert_eq!(files(directory.path()).len(), 1);
+}
+
+#[test]
+fn a_store_of_another_version_is_left_alone() {
+    let directory = temporary();
+    drop(open(directory.path()));
+    fs::write(directory.path().join("format"), "kop embedded store 2\n").unwrap();
+    let opened = try_open(directory.path()).map_err(|error| error.to_string());
+    let message = opened.err().unwrap();
+    assert!(message.contains("kop embedded store 2"), "{message}");
+    fs::write(directory.path().join("format"), "\u{0}\u{1}").unwrap();
+    assert!(matches!(
+        try_open(directory.path()),
+        Err(OpenStoreError::Foreign(_))
+    ));
+}
+
+#[test]
+fn a_path_that_is_no_directory_is_named() {
+    let directory = temporary();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let message = try_open(&file)
+        .map_err(|error| error.to_string())
+        .err()
+        .unwrap();
+    assert!(message.contains(file.to_str().unwrap()), "{message}");
+}
+
+#[tokio::test]
+async fn damaged_files_are_an_error_and_no_panic() {
+    let whole = temporary();
+    let store = open(whole.path());
+    let partition = create(&store, "a", 1).await;
+    append(&partition, sequenced(1, 0, 10)).await;
+    store.close().await.unwrap();
+    drop((partition, store));
+    let database = whole.path().join("db");
+    for damaged in files(&database) {
+        let copy = temporary();
+        for file in files(whole.path()) {
+            let to = copy.path().join(file.strip_prefix(whole.path()).unwrap());
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            let garbage = file == damaged && file.file_name().is_some_and(|name| name != "lock");
+            if garbage {
+                fs::write(to, b"garbage".repeat(10)).unwrap();
+            } else {
+                fs::copy(&file, to).unwrap();
+            }
+        }
+        // A journal may end anywhere, so garbage there may be cut off; nothing else may open.
+        match try_open(copy.path()) {
+            Err(OpenStoreError::Damaged { .. }) => {}
+            Ok(_) => println!("opened in spite of {}", damaged.display()),
+            Err(other) => panic!("{}: {other:?}", damaged.display()),
+        }
+    }
+}

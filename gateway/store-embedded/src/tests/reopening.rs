@@ -1,0 +1,126 @@
+//! What a store remembers.
+use super::*;
+
+#[tokio::test]
+async fn records_topics_and_ids_outlive_the_process() {
+    let directory = temporary();
+    let store = open(directory.path());
+    let first = create(&store, "a", 2).await;
+    append(&first, plain(3)).await;
+    append(&partition(&store, "a", 1).await, plain(2)).await;
+    let topics = store.list().await.unwrap();
+    let ids = store.allocate_producer_ids(100).await.unwrap();
+    // No close: as after a kill.
+    drop((first, store));
+
+    let store = open(directory.path());
+    assert_eq!(store.list().await.unwrap(), topics);
+    assert!(store.allocate_producer_ids(1).await.unwrap().start >= ids.end);
+    let (a0, a1) = (
+        partition(&store, "a", 0).await,
+        partition(&store, "a", 1).await,
+    );
+    assert_eq!(count(&a0, Offset(0)).await, 3);
+    assert_eq!(count(&a1, Offset(0)).await, 2);
+    assert_eq!(append(&a0, plain(1)).await.base_offset, Offset(3));
+    assert_eq!(count(&a0, Offset(0)).await, 4);
+}
+
+#[tokio::test]
+async fn idempotent_producers_outlive_the_process() {
+    let directory = temporary();
+    for closes in [false, true] {
+        let topic = if closes { "closed" } else { "dropped" };
+        let store = open(directory.path());
+        let log = create(&store, topic, 1).await;
+        // More than is kept unsaved, so that both the saved state and what followed count.
+        for n in 0..1_500 {
+            append(&log, sequenced(7, n, 1)).await;
+        }
+        if closes {
+            store.close().await.unwrap();
+        }
+        drop((log, store));
+
+        let store = open(directory.path());
+        let log = partition(&store, topic, 0).await;
+        let again = append(&log, sequenced(7, 1_499, 1)).await;
+        assert_eq!((again.base_offset, again.duplicate), (Offset(1_499), true));
+        let gap = log.append(sequenced(7, 1_501, 1)).await;
+        assert!(
+            matches!(
+                gap,
+                Err(AppendError::OutOfOrderSequence {
+                    expected: 1_500,
+                    found: 1_501
+                })
+            ),
+            "{gap:?}"
+        );
+        assert_eq!(
+            append(&log, sequenced(7, 1_500, 1)).await.base_offset,
+            Offset(1_500)
+        );
+    }
+}
+
+#[tokio::test]
+async fn truncation_and_deletion_outlive_the_process() {
+    let directory = temporary();
+    let store = open(directory.path());
+    let kept = create(&store, "kept", 1).await;
+    let emptied = create(&store, "emptied", 1).await;
+    let deleted = create(&store, "deleted", 1).await;
+    for log in [&kept, &emptied, &deleted] {
+        append(log, plain(3)).await;
+        append(log, plain(3)).await;
+    }
+    kept.truncate_before(Offset(4)).await.unwrap();
+    emptied.truncate_before(Offset(6)).await.unwrap();
+    store.delete(&name("deleted")).await.unwrap();
+    drop((kept, emptied, deleted, store));
+
+    let store = open(directory.path());
+    assert_eq!(store.find(&name("deleted")).await.unwrap(), None);
+    let kept = partition(&store, "kept", 0).await;
+    assert_eq!(kept.watermarks().log_start, Offset(4));
+    let below = kept.read(Offset(3), PLENTY).await;
+    assert!(
+        matches!(below, Err(ReadError::OutOfRange { .. })),
+        "{below:?}"
+    );
+    assert_eq!(
+        count(&kept, Offset(4)).await,
+        3,
+        "the whole batch that holds the start"
+    );
+    let emptied = partition(&store, "emptied", 0).await;
+    assert_eq!(emptied.watermarks().log_start, Offset(6));
+    assert_eq!(append(&emptied, plain(1)).await.base_offset, Offset(6));
+}
+
+#[tokio::test]
+async fn what_was_deleted_takes_no_room() {
+    let directory = temporary();
+    let store = open(directory.path());
+    let log = create(&store, "a", 1).await;
+    for _ in 0..1_200 {
+        append(&log, plain(1)).await;
+    }
+    store.delete(&name("a")).await.unwrap();
+    drop((log, store));
+    // Whatever the thread did not get to, the next start does.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let store = open(directory.path());
+        let left = store.engine.keyspaces.batches.iter().count();
+        let notes = store.engine.keyspaces.meta.iter().count();
+        if (left, notes) == (0, 0) {
+            break;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{left} batches, {notes} notes left"
+        );
+    }
+}
