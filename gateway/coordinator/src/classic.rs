@@ -159,6 +159,12 @@ impl Group {
         self.members.is_empty() && self.pending.is_empty() && self.generation == logged_generation
     }
 
+    /// The generation the group is in, which the log may not have yet.
+    #[cfg(test)]
+    pub(crate) fn generation(&self) -> i32 {
+        self.generation
+    }
+
     /// Who the group is, for the log.
     fn record(&self, turn: &Turn<'_>) -> Record {
         let has_static = !self.instances.is_empty();
