@@ -1,0 +1,5 @@
+//! The client against a broker that a test plays, frame by frame.
+mod fake;
+mod lookup;
+mod produce;
+mod read;
