@@ -35,14 +35,14 @@ fn every_conversation_goes_as_written() {
 }
 
 fn difference(written: &str, spoken: &str) -> String {
-    let mut lines = written.lines().zip(spoken.lines());
-    match lines.position(|(one, other)| one != other) {
-        Some(at) => format!(
-            "line {}\n  written: {}\n  happened: {}",
-            at + 1,
-            written.lines().nth(at).unwrap(),
-            spoken.lines().nth(at).unwrap()
-        ),
+    let mut lines = written.lines().zip(spoken.lines()).enumerate();
+    match lines.find(|(_, (written, spoken))| written != spoken) {
+        Some((at, (written, spoken))) => {
+            format!(
+                "line {}\n  written: {written}\n  happened: {spoken}",
+                at + 1
+            )
+        }
         None => "one is longer than the other".to_owned(),
     }
 }

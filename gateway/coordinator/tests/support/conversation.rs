@@ -325,7 +325,7 @@ fn millis(text: &str) -> u64 {
 }
 
 fn time(ms: u64) -> String {
-    if ms % 1_000 == 0 {
+    if ms.is_multiple_of(1_000) {
         format!("{}s", ms / 1_000)
     } else {
         format!("{ms}ms")
