@@ -1,1 +1,84 @@
 //! A Kafka gateway in front of Apache Pulsar, or on an embedded store.
+//!
+//! A connection's bytes become requests, a request finds its row in the one table of APIs, the row's
+//! handler asks the store or a coordinator, and its answer is written when every earlier request of
+//! the connection has been answered.
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+mod admin;
+mod api;
+mod args;
+mod budget;
+mod connection;
+mod dispatch;
+mod gateway;
+mod metrics;
+mod partitions;
+mod process;
+mod server;
+mod store;
+mod telemetry;
+mod topics;
+
+pub use args::{Args, UsageError};
+pub use process::{Running, StartError};
+
+/// `EX_USAGE`: the command line, the environment or the file is wrong.
+const USAGE: u8 = 64;
+
+/// Answers `--help` and `--version`, and says what is wrong with any other command line.
+#[must_use]
+pub fn usage_error(error: &clap::Error) -> ExitCode {
+    // Nobody is left to be told if the terminal is gone.
+    let _ = error.print();
+    if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS }
+}
+
+/// Runs a gateway until it is asked to stop by SIGTERM or SIGINT.
+#[must_use]
+pub fn run(args: Args) -> ExitCode {
+    let config = match args.config() {
+        Ok(config) => config,
+        Err(error) => {
+            complain(&error.into());
+            return USAGE.into();
+        }
+    };
+    telemetry::start(config.log_format);
+    match served(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn served(config: kop_config::Config) -> anyhow::Result<()> {
+    let mut terminated = signal(SignalKind::terminate()).context("no SIGTERM")?;
+    let mut interrupted = signal(SignalKind::interrupt()).context("no SIGINT")?;
+    let running = tokio::select! {
+        started = Running::start(config) => started?,
+        _ = terminated.recv() => return Ok(()),
+        _ = interrupted.recv() => return Ok(()),
+    };
+    writeln!(io::stdout(), "{}", running.ready_line()).context("standard output is closed")?;
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+    running.stop().await;
+    Ok(())
+}
+
+/// One line that says why the process ends.
+fn complain(error: &anyhow::Error) {
+    let _ = writeln!(io::stderr(), "kop-gateway: {error:#}");
+}

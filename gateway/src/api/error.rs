@@ -1,0 +1,143 @@
+//! What went wrong below, in Kafka's codes: the one place.
+use kop_store::{AppendError, CatalogError, CreateError, DeleteError, OpenError, ReadError};
+use kop_wire::{BatchError, kafka_protocol::ResponseError};
+use tracing::warn;
+
+/// A refusal as a response carries it.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    /// Kafka's code.
+    pub(crate) code: ResponseError,
+    /// For people; clients show it where the response has room for it.
+    pub(crate) message: Option<String>,
+}
+
+impl Refusal {
+    /// A code and a text that explains it.
+    pub(crate) fn new(code: ResponseError, message: impl Into<String>) -> Self {
+        Self { code, message: Some(message.into()) }
+    }
+}
+
+impl From<ResponseError> for Refusal {
+    fn from(code: ResponseError) -> Self {
+        Self { code, message: None }
+    }
+}
+
+/// An engine that cannot answer is worth a line: clients retry silently.
+fn unavailable(cause: &(dyn std::error::Error + 'static)) {
+    let chain: Vec<String> =
+        std::iter::successors(Some(cause), |error| error.source()).map(ToString::to_string).collect();
+    warn!(cause = chain.join(": "), "store unavailable");
+}
+
+impl From<CatalogError> for Refusal {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Unavailable(cause) => {
+                unavailable(&*cause);
+                ResponseError::LeaderNotAvailable.into()
+            }
+        }
+    }
+}
+
+impl From<CreateError> for Refusal {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Exists(_) => Self::new(ResponseError::TopicAlreadyExists, error.to_string()),
+            CreateError::Refused(why) => Self::new(ResponseError::InvalidRequest, why),
+            CreateError::Unavailable(cause) => {
+                unavailable(&*cause);
+                ResponseError::RequestTimedOut.into()
+            }
+        }
+    }
+}
+
+impl From<DeleteError> for Refusal {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::Unknown(_) => {
+                Self::new(ResponseError::UnknownTopicOrPartition, error.to_string())
+            }
+            DeleteError::Unavailable(cause) => {
+                unavailable(&*cause);
+                ResponseError::RequestTimedOut.into()
+            }
+        }
+    }
+}
+
+impl From<OpenError> for Refusal {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Unknown => ResponseError::UnknownTopicOrPartition.into(),
+            OpenError::NotOwner => ResponseError::NotLeaderOrFollower.into(),
+            // Not an error that clients retry silently: someone has to do something about it.
+            OpenError::Unusable(why) => {
+                warn!(why, "partition cannot be served");
+                Self::new(ResponseError::UnknownServerError, why)
+            }
+            OpenError::Unavailable(cause) => {
+                unavailable(&*cause);
+                ResponseError::NotLeaderOrFollower.into()
+            }
+        }
+    }
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        let code = match error {
+            AppendError::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
+            AppendError::StaleProducerEpoch { .. } => ResponseError::InvalidProducerEpoch,
+            AppendError::TooLarge { .. } => ResponseError::MessageTooLarge,
+            AppendError::Refused(_) => ResponseError::InvalidRecord,
+            AppendError::Deleted => ResponseError::UnknownTopicOrPartition,
+            AppendError::NotOwner => ResponseError::NotLeaderOrFollower,
+            AppendError::Unavailable(ref cause) => {
+                unavailable(&**cause);
+                ResponseError::NotEnoughReplicasAfterAppend
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::OutOfRange { .. } => ResponseError::OffsetOutOfRange.into(),
+            ReadError::Deleted => ResponseError::UnknownTopicOrPartition.into(),
+            // What a consumer throws to its application instead of trying again for ever.
+            ReadError::Unreadable(why) => {
+                warn!(why, "unreadable entry");
+                Self::new(ResponseError::CorruptMessage, why)
+            }
+            ReadError::Unavailable(cause) => {
+                unavailable(&*cause);
+                ResponseError::NotLeaderOrFollower.into()
+            }
+        }
+    }
+}
+
+impl From<BatchError> for Refusal {
+    fn from(error: BatchError) -> Self {
+        let code = match error {
+            BatchError::Truncated { .. }
+            | BatchError::Length(_)
+            | BatchError::Crc { .. }
+            | BatchError::Record(_)
+            | BatchError::Compression(_) => ResponseError::CorruptMessage,
+            BatchError::Codec(_) => ResponseError::UnsupportedCompressionType,
+            BatchError::Magic(_)
+            | BatchError::Trailing(_)
+            | BatchError::Count { .. }
+            | BatchError::TooManyRecords(_) => ResponseError::InvalidRecord,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,137 @@
+//! One look at all partitions of a fetch.
+use bytes::Bytes;
+use futures::future::join_all;
+use kop_store::{Fetched, Partition as _, ReadError, ReadLimit, Watermarks};
+
+use super::Wanted;
+use crate::{
+    api::{Call, error::Refusal, target::Target},
+    budget::Share,
+};
+
+/// Partitions read at a time for one request.
+const AT_ONCE: usize = 8;
+/// What is read of each partition while the memory for answers is used up.
+const SCARCE: usize = 64 << 10;
+
+/// How much the client wants.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Bytes of all partitions worth answering for.
+    pub(super) min_bytes: usize,
+    /// Bytes of all partitions at the most, but for a first batch that is larger.
+    pub(super) max_bytes: usize,
+}
+
+/// What a look found.
+pub(super) struct Records {
+    /// In the order of the partitions wanted.
+    pub(super) partitions: Vec<Result<Found, Refusal>>,
+    /// Bytes of all partitions.
+    pub(super) bytes: usize,
+    /// The memory that the bytes are accounted to.
+    pub(super) held: Option<Share>,
+}
+
+/// A partition's records and the watermarks they were read under.
+pub(super) struct Found {
+    pub(super) watermarks: Watermarks,
+    pub(super) chunks: Vec<Bytes>,
+}
+
+impl Records {
+    /// Whether waiting longer would be of no use to the client.
+    pub(super) fn suffice(&self, limits: Limits) -> bool {
+        self.bytes >= limits.min_bytes || self.partitions.iter().any(Result::is_err)
+    }
+}
+
+/// Reads what is there, in the order in which the client names the partitions.
+pub(super) async fn read(call: &Call, wanted: &[Wanted], limits: Limits) -> Records {
+    let mut partitions: Vec<Result<Found, Refusal>> = wanted.iter().map(at_its_end).collect();
+    let behind: Vec<usize> = wanted
+        .iter()
+        .zip(&partitions)
+        .enumerate()
+        .filter(|(_, (wanted, found))| {
+            found.as_ref().is_ok_and(|found| found.watermarks.high != wanted.offset)
+        })
+        .map(|(at, _)| at)
+        .collect();
+    if behind.is_empty() {
+        return Records { partitions, bytes: 0, held: None };
+    }
+    let (mut held, max_bytes) = memory(call, limits.max_bytes);
+    let mut bytes = 0;
+    let mut store = |at: usize, found: Result<Fetched, Refusal>, bytes: &mut usize| {
+        if let Some(slot) = partitions.get_mut(at) {
+            *slot = found.map(|Fetched { chunks, watermarks }| Found { watermarks, chunks });
+            if let Ok(found) = slot {
+                *bytes += found.chunks.iter().map(Bytes::len).sum::<usize>();
+            }
+        }
+    };
+    for wave in behind.chunks(AT_ONCE) {
+        let left = max_bytes.saturating_sub(bytes);
+        if left == 0 {
+            break;
+        }
+        let fair = left / wave.len();
+        let first = wave.first();
+        let reads = wave.iter().map(|at| {
+            // Only the very first may be larger than what is allowed (KIP-74).
+            let at_least_one = bytes == 0 && Some(at) == first;
+            one(call, wanted, *at, fair, at_least_one)
+        });
+        for (at, found) in wave.iter().zip(join_all(reads).await) {
+            store(*at, found, &mut bytes);
+        }
+    }
+    // Where every batch was larger than its share of the whole, one is sent all the same.
+    for at in behind {
+        if bytes > 0 {
+            break;
+        }
+        let found = one(call, wanted, at, max_bytes, true).await;
+        store(at, found, &mut bytes);
+    }
+    if let Some(held) = &mut held {
+        held.shrink(bytes);
+    }
+    Records { partitions, bytes, held }
+}
+
+/// The partition as it is where nothing is to be read.
+fn at_its_end(wanted: &Wanted) -> Result<Found, Refusal> {
+    let target = wanted.target.as_ref().map_err(Refusal::clone)?;
+    Ok(Found { watermarks: target.partition.watermarks(), chunks: Vec::new() })
+}
+
+/// Memory for an answer: as much as is wanted, or some of it, or hardly any.
+fn memory(call: &Call, wanted: usize) -> (Option<Share>, usize) {
+    let budget = &call.gateway.fetch_memory;
+    for size in [wanted, wanted / 8] {
+        if let Some(share) = budget.try_take(size) {
+            return (Some(share), size);
+        }
+    }
+    (None, SCARCE.min(wanted))
+}
+
+async fn one(
+    call: &Call,
+    wanted: &[Wanted],
+    at: usize,
+    fair: usize,
+    at_least_one: bool,
+) -> Result<Fetched, Refusal> {
+    let wanted = wanted.get(at).expect("the index of one of them");
+    let Target { id, partition } = wanted.target.as_ref().map_err(Refusal::clone)?;
+    let limit = ReadLimit { max_bytes: wanted.max_bytes.min(fair), at_least_one };
+    partition.read(wanted.offset, limit).await.map_err(|error| {
+        if matches!(error, ReadError::Deleted) {
+            call.gone(id);
+        }
+        error.into()
+    })
+}

@@ -1,0 +1,100 @@
+//! OffsetCommit, versions 2 to 9: a group records how far it has read.
+//!
+//! Versions 2 to 4 name a retention time, which is not honoured, as in Kafka since 2.1 for groups in
+//! use. Version 6 adds the leader epoch, which the stored record has no place for: it is answered as
+//! unknown. Version 7 adds the group instance id (KIP-345). Version 9 is for KIP-848's groups, whose
+//! members this gateway never has: it is served as 8.
+use kop_coordinator::{CommitOffsets, Name, OffsetToCommit, Reply, Request};
+use kop_wire::{
+    TopicName,
+    kafka_protocol::{
+        ResponseError,
+        messages::{
+            OffsetCommitRequest, OffsetCommitResponse,
+            offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+            offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic},
+        },
+    },
+};
+
+use super::{Call, error::Refusal, groups};
+
+/// A topic of the request, and the name its offsets are stored under.
+type Named = (OffsetCommitRequestTopic, Result<Name, Refusal>);
+
+pub(super) async fn handle(call: &Call, mut request: OffsetCommitRequest) -> OffsetCommitResponse {
+    let mut topics: Vec<Named> = Vec::with_capacity(request.topics.len());
+    for topic in std::mem::take(&mut request.topics) {
+        let name = stored_name(call, &topic.name).await;
+        topics.push((topic, name));
+    }
+    let results = commit(call, &request, &topics).await;
+    let mut results = results.map(Vec::into_iter);
+    let answered = topics.into_iter().map(|(topic, name)| {
+        let partitions = topic.partitions.into_iter().map(|partition| {
+            let result = match (&name, &mut results) {
+                (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal.clone()),
+                (Ok(_), Ok(results)) => results.next().unwrap_or_else(|| Err(unanswered())),
+            };
+            let code = result.map_or_else(|refusal| call.refuse(refusal.code), |()| 0);
+            OffsetCommitResponsePartition::default()
+                .with_partition_index(partition.partition_index)
+                .with_error_code(code)
+        });
+        OffsetCommitResponseTopic::default()
+            .with_partitions(partitions.collect())
+            .with_name(topic.name)
+    });
+    OffsetCommitResponse::default().with_topics(answered.collect())
+}
+
+/// The coordinator answers each offset; if it did not, success is not to be claimed.
+fn unanswered() -> Refusal {
+    ResponseError::UnknownServerError.into()
+}
+
+/// Only offsets of topics that exist are kept.
+async fn stored_name(call: &Call, topic: &str) -> Result<Name, Refusal> {
+    let gateway = &call.gateway;
+    let topic = TopicName::new(topic).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
+    if !gateway.topics.exists(&gateway.store, &topic).await? {
+        return Err(ResponseError::UnknownTopicOrPartition.into());
+    }
+    Ok(Name::new(&gateway.store.stored_topic_name(&topic))?)
+}
+
+/// One result for each partition of each topic that has a name, in the request's order.
+async fn commit(
+    call: &Call,
+    request: &OffsetCommitRequest,
+    topics: &[Named],
+) -> Result<Vec<Result<(), Refusal>>, Refusal> {
+    let known = topics.iter().filter_map(|(topic, name)| Some((topic, name.as_ref().ok()?)));
+    let offsets = known.flat_map(|(topic, name)| {
+        topic.partitions.iter().map(|partition| offset(name.clone(), partition))
+    });
+    let commit = CommitOffsets {
+        group: groups::group(&request.group_id)?,
+        generation: request.generation_id_or_member_epoch,
+        member: groups::member(&request.member_id)?,
+        instance: groups::instance(request.group_instance_id.as_ref())?,
+        offsets: offsets.collect(),
+    };
+    match groups::ask(call, Request::CommitOffsets(commit)).await? {
+        Reply::CommitOffsets(results) => {
+            let results = results?.into_iter();
+            Ok(results.map(|result| result.map_err(Refusal::from)).collect())
+        }
+        other => Err(groups::misdirected(&other)),
+    }
+}
+
+fn offset(topic: Name, partition: &OffsetCommitRequestPartition) -> OffsetToCommit {
+    let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
+    OffsetToCommit {
+        topic,
+        partition: partition.partition_index,
+        offset: partition.committed_offset,
+        metadata: metadata.to_owned(),
+    }
+}

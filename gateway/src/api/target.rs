@@ -1,0 +1,69 @@
+//! Finding the log that a request names.
+use kop_store::{PartitionId, TopicClass};
+use kop_wire::{TopicName, kafka_protocol::ResponseError};
+use uuid::Uuid;
+
+use super::{Call, error::Refusal, metadata::LEADER_EPOCH};
+use crate::store::StorePartition;
+
+/// How a request names a topic: older versions by name, newer ones by id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum TopicRef {
+    Name(kop_wire::kafka_protocol::messages::TopicName),
+    Id(Uuid),
+}
+
+/// An open partition and its name.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) id: PartitionId,
+    pub(super) partition: StorePartition,
+}
+
+impl Call {
+    /// The topic's name, which need not be that of a topic that exists.
+    pub(super) async fn topic_name(&self, topic: &TopicRef) -> Result<TopicName, Refusal> {
+        match topic {
+            TopicRef::Name(name) => {
+                // A name that no topic can have is the name of no topic.
+                TopicName::new(name).map_err(|_| ResponseError::UnknownTopicOrPartition.into())
+            }
+            TopicRef::Id(id) => {
+                let name = self.gateway.topics.name_of(&self.gateway.store, *id).await?;
+                name.ok_or_else(|| ResponseError::UnknownTopicId.into())
+            }
+        }
+    }
+
+    /// Opens a partition.
+    pub(super) async fn open(&self, topic: &TopicName, index: i32) -> Result<Target, Refusal> {
+        let id = PartitionId { topic: topic.clone(), index };
+        let partition = self.gateway.partitions.get(&self.gateway.store, &id).await?;
+        Ok(Target { id, partition })
+    }
+
+    /// Lets go of what has been remembered of a partition that turned out to be gone.
+    pub(super) fn gone(&self, id: &PartitionId) {
+        self.gateway.partitions.forget(id);
+        self.gateway.topics.forget(&id.topic);
+    }
+}
+
+/// Checks the leader epoch that a client believes in; −1 where it does not say.
+pub(super) fn check_epoch(epoch: i32) -> Result<(), Refusal> {
+    match epoch {
+        ..0 | LEADER_EPOCH => Ok(()),
+        LEADER_EPOCH.. => Err(ResponseError::UnknownLeaderEpoch.into()),
+    }
+}
+
+/// Clients write to no topic of the gateway's own.
+pub(super) fn check_writable(topic: &TopicName) -> Result<(), Refusal> {
+    if TopicClass::of(topic).is_internal() {
+        return Err(Refusal::new(
+            ResponseError::InvalidTopicException,
+            format!("{topic} is written by the gateway only"),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! One connection: requests in, answers out in the order of the requests.
+//!
+//! One task owns it. It reads while there is room for more requests, serves several at a time as
+//! their [`Order`](crate::api::Order) allows, and writes each answer when it is the oldest one
+//! missing. A client that is slow to read its answers is read from no further.
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{net::TcpStream, time::Instant};
+use tracing::{debug, info};
+
+use crate::{
+    dispatch::{self, Arrived, Outcome},
+    gateway::Gateway,
+};
+
+mod incoming;
+mod outgoing;
+mod pipeline;
+
+use incoming::{Incoming, Received};
+use outgoing::Outgoing;
+use pipeline::Pipeline;
+
+/// Requests of one connection that are being served or wait for it.
+const MOST_IN_FLIGHT: usize = 128;
+/// Bytes of answers that may wait to be written before no more requests are read.
+const MOST_UNWRITTEN: usize = 1 << 20;
+/// A client that takes nothing of its answers for this long is gone.
+const WRITE_STALL: Duration = Duration::from_secs(60);
+
+/// How often the time limits are looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    /// The client closed it, or the gateway is stopping and has answered everything.
+    #[error("closed")]
+    Closed,
+    /// What came in makes no sense; the text says why.
+    #[error("{0}")]
+    Refused(String),
+    /// Nothing came or went for too long.
+    #[error("{0}")]
+    Silent(&'static str),
+    /// The socket failed.
+    #[error("socket failed")]
+    Io(#[from] io::Error),
+}
+
+/// Serves a connection until it ends; `listener` is the one it came in on.
+pub(crate) async fn serve(
+    gateway: Arc<Gateway>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    listener: usize,
+) {
+    gateway.metrics.connections.inc();
+    let metrics = gateway.metrics.connections.clone();
+    let ended = Connection::new(gateway, stream, peer, listener).run().await;
+    metrics.dec();
+    match ended {
+        Ended::Closed | Ended::Io(_) | Ended::Silent(_) => debug!(%peer, %ended, "connection ended"),
+        Ended::Refused(reason) => info!(%peer, reason, "connection refused"),
+    }
+}
+
+struct Connection {
+    gateway: Arc<Gateway>,
+    incoming: Incoming,
+    pipeline: Pipeline,
+    outgoing: Outgoing,
+    /// No more requests are read.
+    closing: Option<Ended>,
+}
+
+impl Connection {
+    fn new(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr, listener: usize) -> Self {
+        let (reader, writer) = stream.into_split();
+        let limit = gateway.config.limits.request_bytes;
+        Self {
+            incoming: Incoming::new(
+                reader,
+                limit,
+                gateway.request_memory.clone(),
+                gateway.metrics.received.clone(),
+            ),
+            pipeline: Pipeline::new(Arc::clone(&gateway), (peer, listener)),
+            outgoing: Outgoing::new(writer, gateway.metrics.sent.clone()),
+            closing: None,
+            gateway,
+        }
+    }
+
+    async fn run(mut self) -> Ended {
+        let mut draining = self.gateway.draining.clone();
+        if *draining.borrow_and_update() {
+            return Ended::Closed;
+        }
+        let alarm = tokio::time::sleep(LOOK_AGAIN);
+        tokio::pin!(alarm);
+        loop {
+            if let Some(ended) = self.finished() {
+                return ended;
+            }
+            let reading = self.closing.is_none()
+                && self.pipeline.len() < MOST_IN_FLIGHT
+                && self.outgoing.unwritten() < MOST_UNWRITTEN;
+            tokio::select! {
+                biased;
+                written = self.outgoing.write(), if !self.outgoing.is_empty() => {
+                    if let Err(error) = written {
+                        return error.into();
+                    }
+                }
+                () = self.pipeline.advance(), if self.pipeline.is_running() => self.answer(),
+                received = self.incoming.next(), if reading => self.received(received),
+                _ = draining.changed(), if self.closing.is_none() => {
+                    self.closing = Some(Ended::Closed);
+                }
+                () = &mut alarm => {
+                    // Set once and looked at when it rings, not at every request.
+                    let (deadline, reason) = self.deadline();
+                    if deadline <= Instant::now() {
+                        return Ended::Silent(reason);
+                    }
+                    alarm.as_mut().reset(deadline.min(Instant::now() + LOOK_AGAIN));
+                }
+            }
+        }
+    }
+
+    /// When to give up on the client, if nothing happens until then, and why.
+    fn deadline(&self) -> (Instant, &'static str) {
+        let idle = self.gateway.config.limits.connection_idle;
+        if let Some(since) = self.outgoing.stalled_since() {
+            (since + WRITE_STALL, "the client does not read its answers")
+        } else if let Some(deadline) = self.incoming.deadline() {
+            (deadline, "a request did not arrive in time")
+        } else if self.pipeline.is_empty() {
+            (self.incoming.last_request() + idle, "idle")
+        } else {
+            (Instant::now() + WRITE_STALL, "")
+        }
+    }
+
+    /// Why the connection is over, if it is: what was read has been worked off and written.
+    fn finished(&mut self) -> Option<Ended> {
+        self.closing.as_ref()?;
+        if self.pipeline.is_empty() && self.outgoing.is_empty() {
+            return self.closing.take();
+        }
+        None
+    }
+
+    fn received(&mut self, received: io::Result<Received>) {
+        match received {
+            Ok(Received::Frame(frame, held)) => match dispatch::arrived(frame, held) {
+                Arrived::Request(request) => self.pipeline.push(request),
+                Arrived::Settled(outcome) => self.pipeline.push_settled(outcome),
+                Arrived::Refused(reason) => self.refuse(reason),
+            },
+            // What it asked for is still done, but nobody waits with it for something to happen.
+            Ok(Received::End) => {
+                self.pipeline.abandon();
+                self.closing = Some(Ended::Closed);
+            }
+            Ok(Received::Garbage(error)) => self.refuse(error.to_string()),
+            Err(error) => {
+                self.pipeline.abandon();
+                self.closing = Some(error.into());
+            }
+        }
+        self.answer();
+    }
+
+    /// Hands over to writing what has been answered, in order.
+    fn answer(&mut self) {
+        while let Some(outcome) = self.pipeline.pop() {
+            match outcome {
+                Outcome::Write(chunks, held) => self.outgoing.push(chunks, held),
+                Outcome::Silent => {}
+                Outcome::Close(reason) => {
+                    self.pipeline.clear();
+                    match reason {
+                        Some(reason) => self.refuse(reason),
+                        None => self.closing = Some(Ended::Closed),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads no more; what came before is still answered.
+    fn refuse(&mut self, reason: String) {
+        self.gateway.metrics.refused.inc();
+        self.closing = Some(Ended::Refused(reason));
+    }
+}

@@ -1,0 +1,223 @@
+//! The door to the coordinators: finds the shard that a group lives in, and asks it.
+//!
+//! A shard is one partition of `__consumer_offsets`: a task that owns the pure machine
+//! ([`kop_coordinator::Groups`]) of the groups in it. Shards start when they are first asked, and end
+//! when their partition cannot be read or written: the next request starts them anew from the log,
+//! so a failure and a restart are one path.
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use kop_coordinator::{GroupConfig, GroupId, Reply, Request, partition_of};
+use kop_store::{Catalog, CatalogError, CreateError, NewTopic, PartitionId};
+use kop_wire::TopicName;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{Instrument as _, info_span, warn};
+
+use crate::store::Store;
+
+mod appender;
+mod clock;
+mod loader;
+mod shard;
+mod stored_names;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+/// Partitions of `__consumer_offsets` where the gateway makes it, as in Kafka and KoP.
+const PARTITIONS: u32 = 50;
+/// Requests that may wait for one shard; more wait at their connections.
+const MAILBOX: usize = 1024;
+
+/// Why a coordinator gave no answer of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CoordinationError {
+    /// The shard still reads its log.
+    #[error("coordinator is loading")]
+    Loading,
+    /// Another gateway has the shard.
+    #[error("not the coordinator")]
+    NotCoordinator,
+    /// The shard's log cannot be read or written now, or the gateway stops.
+    #[error("coordinator not available")]
+    Unavailable,
+}
+
+/// All coordinators of this gateway. Clones are handles to the same.
+pub(crate) struct Coordination<C = Store>(Arc<Inner<C>>);
+
+struct Inner<C> {
+    catalog: C,
+    config: GroupConfig,
+    topic: TopicName,
+    known: Mutex<Known>,
+    phase: watch::Sender<Phase>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Number of partitions of `__consumer_offsets`, once that is known.
+    partitions: Option<u32>,
+    shards: HashMap<i32, mpsc::Sender<Envelope>>,
+}
+
+/// How far the gateway is from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// All is served.
+    Serving,
+    /// Nobody may wait for others any more.
+    Draining,
+    /// Shards end.
+    Closing,
+}
+
+/// A request on its way to a shard.
+#[derive(Debug)]
+struct Envelope {
+    request: Request,
+    reply: ReplySlot,
+}
+
+type ReplySlot = oneshot::Sender<Result<Reply, CoordinationError>>;
+
+impl<C> Clone for Coordination<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C> fmt::Debug for Coordination<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coordination").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+impl<C: Catalog> Coordination<C> {
+    /// Coordinators that keep their records in this catalog. None runs before it is asked.
+    pub(crate) fn new(catalog: C, config: GroupConfig) -> Self {
+        let topic = TopicName::new(kop_store::CONSUMER_OFFSETS);
+        Self(Arc::new(Inner {
+            catalog,
+            config,
+            topic: topic.expect("Kafka's own name is a legal one"),
+            known: Mutex::default(),
+            phase: watch::Sender::new(Phase::Serving),
+        }))
+    }
+
+    /// Hands a request to its group's shard and waits for the answer, which for joins and syncs may
+    /// take as long as a rebalance. Whoever stops waiting takes nothing back.
+    pub(crate) async fn ask(&self, request: Request) -> Result<Reply, CoordinationError> {
+        let group = request.group().clone();
+        let shard = self.shard_of(&group).await?;
+        let (reply, answer) = oneshot::channel();
+        let envelope = Envelope { request, reply };
+        shard.send(envelope).await.map_err(|_| CoordinationError::Unavailable)?;
+        answer.await.unwrap_or(Err(CoordinationError::Unavailable))
+    }
+
+    /// Makes sure that there is a shard for the group, so that it loads while the client connects.
+    pub(crate) async fn prepare(&self, group: &GroupId) -> Result<(), CoordinationError> {
+        self.shard_of(group).await.map(drop)
+    }
+
+    /// From now on nobody waits for others: those who wait in a rebalance are told to ask again.
+    pub(crate) fn drain(&self) {
+        self.0.phase.send_if_modified(|phase| {
+            let was_serving = *phase == Phase::Serving;
+            *phase = (*phase).max(Phase::Draining);
+            was_serving
+        });
+    }
+
+    /// Ends all shards when they have answered what has reached them, and waits until they have.
+    pub(crate) async fn close(&self) {
+        self.0.phase.send_replace(Phase::Closing);
+        // Each shard holds a receiver of the phase.
+        self.0.phase.closed().await;
+    }
+
+    async fn shard_of(&self, group: &GroupId) -> Result<mpsc::Sender<Envelope>, CoordinationError> {
+        let partitions = self.partitions().await?;
+        let index = partition_of(group.as_str(), partitions);
+        let mut known = self.0.lock();
+        if let Some(shard) = known.shards.get(&index).filter(|shard| !shard.is_closed()) {
+            return Ok(shard.clone());
+        }
+        // Shards take their receivers under the lock, so none starts that `close` does not see.
+        if *self.0.phase.borrow() == Phase::Closing {
+            return Err(CoordinationError::Unavailable);
+        }
+        let shard = self.start(index);
+        known.shards.insert(index, shard.clone());
+        Ok(shard)
+    }
+
+    fn start(&self, index: i32) -> mpsc::Sender<Envelope> {
+        let (sender, mailbox) = mpsc::channel(MAILBOX);
+        let id = PartitionId { topic: self.0.topic.clone(), index };
+        let phase = self.0.phase.subscribe();
+        let inner = Arc::clone(&self.0);
+        let shard = async move {
+            let ended = shard::run(&inner.catalog, &id, &inner.config, mailbox, phase).await;
+            if let Err(error) = ended {
+                warn!(cause = error.chain(), "group shard ended");
+                if error.means_no_topic() {
+                    inner.lock().partitions = None;
+                }
+            }
+        };
+        tokio::spawn(shard.instrument(info_span!("group_shard", partition = index)));
+        sender
+    }
+
+    /// How many partitions `__consumer_offsets` has; makes it where there is none.
+    async fn partitions(&self) -> Result<u32, CoordinationError> {
+        if let Some(partitions) = self.0.lock().partitions {
+            return Ok(partitions);
+        }
+        let partitions = self.find_or_create().await.map_err(|cause| {
+            warn!(%cause, "no topic for consumer groups");
+            CoordinationError::Unavailable
+        })?;
+        self.0.lock().partitions = Some(partitions);
+        Ok(partitions)
+    }
+
+    async fn find_or_create(&self) -> Result<u32, NoTopic> {
+        if let Some(topic) = self.0.catalog.find(&self.0.topic).await? {
+            return Ok(topic.partitions);
+        }
+        let new = NewTopic { name: self.0.topic.clone(), partitions: PARTITIONS };
+        match self.0.catalog.create(new).await {
+            Ok(topic) => Ok(topic.partitions),
+            Err(CreateError::Exists(_)) => {
+                let topic = self.0.catalog.find(&self.0.topic).await?;
+                topic.map(|topic| topic.partitions).ok_or(NoTopic::Vanished)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl<C> Inner<C> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why there is no `__consumer_offsets`.
+#[derive(Debug, thiserror::Error)]
+enum NoTopic {
+    #[error("cannot look it up: {0}")]
+    Find(#[from] CatalogError),
+    #[error("cannot make it: {0}")]
+    Create(#[from] CreateError),
+    #[error("it was there and is gone")]
+    Vanished,
+}

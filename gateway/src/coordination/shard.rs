@@ -1,0 +1,254 @@
+//! One shard: loads its log, then turns commands into records and replies, one step after another.
+use std::{collections::HashMap, time::Duration};
+
+use kop_coordinator::{Command, GroupConfig, Groups, Output, Reply, Ticket};
+use kop_store::{AppendError, Catalog, OpenError, Partition, PartitionId, ReadError};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{sleep, sleep_until},
+};
+
+use super::{
+    CoordinationError, Envelope, Phase, ReplySlot,
+    appender::{self, WriteError},
+    clock::Clock,
+    loader::{self, LoadError},
+    timers::Timers,
+};
+
+/// How long requests wait for a shard that loads before they are told so. Most logs are read sooner,
+/// and a client that is told waits longer.
+const LOADING_GRACE: Duration = Duration::from_millis(500);
+/// Requests that one step takes: their records are appended together.
+const STEP: usize = 256;
+
+/// Why a shard ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ShardError {
+    #[error("open the group log")]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl ShardError {
+    /// The error and what lies below it, in one line.
+    pub(super) fn chain(&self) -> String {
+        let first: &dyn std::error::Error = self;
+        let causes = std::iter::successors(Some(first), |error| error.source());
+        let texts: Vec<String> = causes.map(ToString::to_string).collect();
+        texts.join(": ")
+    }
+
+    /// The topic may have been deleted, and must be looked for again.
+    pub(super) fn means_no_topic(&self) -> bool {
+        matches!(
+            self,
+            Self::Open(OpenError::Unknown)
+                | Self::Load(LoadError::Read(ReadError::Deleted))
+                | Self::Write(WriteError::Append(AppendError::Deleted))
+        )
+    }
+
+    fn told(&self) -> CoordinationError {
+        match self {
+            Self::Open(OpenError::NotOwner)
+            | Self::Write(WriteError::Append(AppendError::NotOwner)) => {
+                CoordinationError::NotCoordinator
+            }
+            Self::Open(_) | Self::Load(_) | Self::Write(_) => CoordinationError::Unavailable,
+        }
+    }
+}
+
+/// Serves the mailbox until the gateway closes, or the log fails.
+pub(super) async fn run<C: Catalog>(
+    catalog: &C,
+    id: &PartitionId,
+    config: &GroupConfig,
+    mut mailbox: mpsc::Receiver<Envelope>,
+    mut phase: watch::Receiver<Phase>,
+) -> Result<(), ShardError> {
+    let loaded = tokio::select! {
+        loaded = open(catalog, id, config) => loaded,
+        () = answer_while_loading(&mut mailbox) => return Ok(()),
+        _ = phase.wait_for(|phase| *phase == Phase::Closing) => return Ok(()),
+    };
+    let (partition, groups) = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            mailbox.close();
+            while let Some(envelope) = mailbox.recv().await {
+                give(envelope.reply, Err(error.told()));
+            }
+            return Err(error);
+        }
+    };
+    let mut shard = Shard {
+        partition,
+        groups,
+        clock: Clock::start(),
+        timers: Timers::default(),
+        waiting: HashMap::new(),
+        last_ticket: 0,
+    };
+    let served = shard.serve(&mut mailbox, &mut phase).await;
+    let told = served.as_ref().map_or_else(ShardError::told, |()| CoordinationError::Unavailable);
+    mailbox.close();
+    shard.dismiss(told);
+    while let Some(envelope) = mailbox.recv().await {
+        give(envelope.reply, Err(told));
+    }
+    served
+}
+
+async fn open<C: Catalog>(
+    catalog: &C,
+    id: &PartitionId,
+    config: &GroupConfig,
+) -> Result<(C::Partition, Groups), ShardError> {
+    let partition = catalog.open(id).await?;
+    let mut groups = Groups::new(config.clone());
+    loader::load(&partition, &mut groups).await?;
+    Ok((partition, groups))
+}
+
+/// Returns only when nobody is left to ask.
+async fn answer_while_loading(mailbox: &mut mpsc::Receiver<Envelope>) {
+    sleep(LOADING_GRACE).await;
+    while let Some(envelope) = mailbox.recv().await {
+        give(envelope.reply, Err(CoordinationError::Loading));
+    }
+}
+
+/// Whoever asked may be gone by now, and then misses nothing.
+fn give(slot: ReplySlot, reply: Result<Reply, CoordinationError>) {
+    drop(slot.send(reply));
+}
+
+/// A shard whose log is loaded.
+struct Shard<P> {
+    partition: P,
+    groups: Groups,
+    clock: Clock,
+    timers: Timers,
+    /// Who waits for which ticket.
+    waiting: HashMap<Ticket, ReplySlot>,
+    last_ticket: u64,
+}
+
+/// What woke a shard.
+enum Wake {
+    Requests,
+    Timer,
+    Phase,
+}
+
+impl<P: Partition> Shard<P> {
+    async fn serve(
+        &mut self,
+        mailbox: &mut mpsc::Receiver<Envelope>,
+        phase: &mut watch::Receiver<Phase>,
+    ) -> Result<(), ShardError> {
+        let mut output = self.groups.resume(self.clock.now());
+        self.settle(&mut output).await?;
+        let mut requests = Vec::new();
+        loop {
+            let wake = self.next(mailbox, phase, &mut requests).await;
+            let mut output = Output::default();
+            match wake {
+                Wake::Requests => {
+                    for envelope in requests.drain(..) {
+                        let command = self.command(envelope);
+                        self.step(command, &mut output);
+                    }
+                }
+                Wake::Timer => {
+                    let now = self.clock.now();
+                    while let Some(timer) = self.timers.pop_due(now) {
+                        self.step(Command::Timer(timer), &mut output);
+                    }
+                }
+                Wake::Phase => {}
+            }
+            self.settle(&mut output).await?;
+            match *phase.borrow() {
+                Phase::Serving => {}
+                Phase::Draining => self.dismiss(CoordinationError::Unavailable),
+                // What has reached the shard is answered before it ends.
+                Phase::Closing if mailbox.is_empty() => return Ok(()),
+                Phase::Closing => {}
+            }
+        }
+    }
+
+    async fn next(
+        &self,
+        mailbox: &mut mpsc::Receiver<Envelope>,
+        phase: &mut watch::Receiver<Phase>,
+        requests: &mut Vec<Envelope>,
+    ) -> Wake {
+        let due = async {
+            match self.timers.next() {
+                Some(at) => sleep_until(self.clock.instant(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let timer_or_phase = async {
+            tokio::select! {
+                () = due => Wake::Timer,
+                _ = phase.changed() => Wake::Phase,
+            }
+        };
+        tokio::select! {
+            biased;
+            wake = timer_or_phase => wake,
+            // Nobody left to ask means that the gateway is gone: the phase says so.
+            _ = mailbox.recv_many(requests, STEP) => Wake::Requests,
+        }
+    }
+
+    fn command(&mut self, envelope: Envelope) -> Command {
+        let Envelope { request, reply } = envelope;
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.waiting.insert(ticket, reply);
+        Command::Request(ticket, request)
+    }
+
+    /// Lets the machine decide; nothing of it is visible yet, but for timers.
+    fn step(&mut self, command: Command, output: &mut Output) {
+        let mut step = self.groups.handle(self.clock.now(), command);
+        for change in step.timers.drain(..) {
+            self.timers.apply(change);
+        }
+        output.extend(step);
+    }
+
+    /// Makes what was decided durable, then true, then known.
+    async fn settle(&mut self, output: &mut Output) -> Result<(), ShardError> {
+        let Output { records, replies, timers } = std::mem::take(output);
+        for change in timers {
+            self.timers.apply(change);
+        }
+        appender::append(&self.partition, self.clock.now(), &records).await?;
+        for record in &records {
+            self.groups.replay(record);
+        }
+        for (ticket, reply) in replies {
+            if let Some(slot) = self.waiting.remove(&ticket) {
+                give(slot, Ok(reply));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody waits any longer.
+    fn dismiss(&mut self, told: CoordinationError) {
+        for (_, slot) in self.waiting.drain() {
+            give(slot, Err(told));
+        }
+    }
+}

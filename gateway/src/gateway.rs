@@ -1,0 +1,82 @@
+//! What all connections share.
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use kop_config::{Config, HostPort};
+use tokio::sync::watch;
+
+use crate::{
+    api::init_producer_id::ProducerIds, budget::Budget, metrics::Metrics, partitions::Partitions,
+    store::Store, topics::Topics,
+};
+
+/// One gateway: its configuration, its store, and what it remembers.
+pub(crate) struct Gateway {
+    /// How it was configured.
+    pub(crate) config: Config,
+    /// Name of this cluster, the same after a restart.
+    pub(crate) cluster_id: String,
+    /// Where clients of each listener are told to connect, in the order of `config.listeners`.
+    pub(crate) advertised: Vec<HostPort>,
+    /// What keeps the records.
+    pub(crate) store: Store,
+    /// Partitions that have been opened.
+    pub(crate) partitions: Partitions,
+    /// Topics by their ids.
+    pub(crate) topics: Topics,
+    /// Producer ids that have been allocated and not yet been given out.
+    pub(crate) producer_ids: ProducerIds,
+    /// Bytes of requests that are being read or answered.
+    pub(crate) request_memory: Budget,
+    /// Bytes of fetched records that wait to be written.
+    pub(crate) fetch_memory: Budget,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+    /// Becomes true when the gateway is asked to stop.
+    pub(crate) draining: watch::Receiver<bool>,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("cluster_id", &self.cluster_id).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// The gateway on a store that is open. `bound` are the addresses listened on, in the order of
+    /// `config.listeners`.
+    pub(crate) fn new(
+        config: Config,
+        store: Store,
+        bound: &[SocketAddr],
+        draining: watch::Receiver<bool>,
+    ) -> Arc<Self> {
+        let advertised = config
+            .listeners
+            .iter()
+            .zip(bound)
+            .map(|(listener, bound)| {
+                let HostPort { host, port } = listener.advertise.clone();
+                HostPort { host, port: if port == 0 { bound.port() } else { port } }
+            })
+            .collect();
+        let memory = config.limits.memory_bytes;
+        Arc::new(Self {
+            cluster_id: crate::topics::cluster_id(&config.store),
+            advertised,
+            store,
+            partitions: Partitions::default(),
+            topics: Topics::default(),
+            producer_ids: ProducerIds::default(),
+            request_memory: Budget::new(memory),
+            fetch_memory: Budget::new(memory),
+            metrics: Metrics::new(),
+            draining,
+            config,
+        })
+    }
+
+    /// This gateway's node id, as Kafka's messages carry it.
+    pub(crate) fn node_id(&self) -> kop_wire::kafka_protocol::messages::BrokerId {
+        self.config.node_id.into()
+    }
+}

@@ -1,0 +1,141 @@
+//! The process from its start to its end.
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use kop_config::{Config, HostPort};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::{JoinHandle, JoinSet},
+};
+use tracing::info;
+
+use crate::{
+    admin::{self, Admin, Stage},
+    gateway::Gateway,
+    metrics::Metrics,
+    server,
+    store::{OpenStoreError, Store},
+};
+
+/// How long clients that are being served keep their connections once the gateway is to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address as configured.
+        address: HostPort,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenStoreError),
+}
+
+/// A gateway that serves.
+#[derive(Debug)]
+pub struct Running {
+    kafka: Vec<SocketAddr>,
+    admin: SocketAddr,
+    store: Store,
+    stage: watch::Sender<Stage>,
+    draining: watch::Sender<bool>,
+    listeners: JoinSet<()>,
+    admin_task: JoinHandle<()>,
+    gateway: Arc<Gateway>,
+}
+
+impl Running {
+    /// Opens the store and listens.
+    ///
+    /// # Errors
+    /// An address that cannot be listened on, or a store that cannot be opened.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let metrics = Arc::new(Metrics::new());
+        let (stage, watched) = watch::channel(Stage::Starting);
+        let (admin_listener, admin) = listen(&config.admin_listen).await?;
+        let answering = Admin { stage: watched, metrics: Arc::clone(&metrics) };
+        let admin_task = tokio::spawn(admin::serve(admin_listener, answering));
+        let started = Self::open(config, metrics).await;
+        let (gateway, draining, bound) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                admin_task.abort();
+                return Err(error);
+            }
+        };
+        let room = Arc::new(Semaphore::new(gateway.config.limits.connections));
+        let kafka = bound.iter().map(|(_, address)| *address).collect();
+        let mut listeners = JoinSet::new();
+        for (index, (listener, _)) in bound.into_iter().enumerate() {
+            let (gateway, room) = (Arc::clone(&gateway), Arc::clone(&room));
+            listeners.spawn(server::serve(gateway, (index, listener), room, GRACE));
+        }
+        stage.send_replace(Stage::Ready);
+        let store = gateway.store.clone();
+        Ok(Self { kafka, admin, store, stage, draining, listeners, admin_task, gateway })
+    }
+
+    /// Binds first: a port that is taken is found before a store is opened for nothing.
+    async fn open(
+        config: Config,
+        metrics: Arc<Metrics>,
+    ) -> Result<(Arc<Gateway>, watch::Sender<bool>, Vec<(TcpListener, SocketAddr)>), StartError>
+    {
+        let mut bound = Vec::with_capacity(config.listeners.len());
+        for listener in &config.listeners {
+            bound.push(listen(&listener.bind).await?);
+        }
+        let store = Store::open(&config).await?;
+        let (drain, draining) = watch::channel(false);
+        let addresses: Vec<SocketAddr> = bound.iter().map(|(_, address)| *address).collect();
+        let gateway = Gateway::new(config, store, &addresses, (metrics, draining));
+        Ok((gateway, drain, bound))
+    }
+
+    /// Where Kafka clients connect, in the order of the configured listeners.
+    #[must_use]
+    pub fn kafka(&self) -> &[SocketAddr] {
+        &self.kafka
+    }
+
+    /// Where health and metrics are.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The line that says that clients may come.
+    #[must_use]
+    pub fn ready_line(&self) -> String {
+        let [first, ..] = self.kafka.as_slice() else {
+            return String::new();
+        };
+        format!("ready kafka={first} admin={} store={}", self.admin, self.store.name())
+    }
+
+    /// Lets clients go and closes the store: no new connections, what has been asked is answered.
+    pub async fn stop(mut self) {
+        info!("draining");
+        self.stage.send_replace(Stage::Draining);
+        self.draining.send_replace(true);
+        while self.listeners.join_next().await.is_some() {}
+        drop(self.gateway);
+        self.store.close().await;
+        self.admin_task.abort();
+        info!("stopped");
+    }
+}
+
+async fn listen(address: &HostPort) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bound = async {
+        let listener = TcpListener::bind((address.host.as_str(), address.port)).await?;
+        let local = listener.local_addr()?;
+        Ok((listener, local))
+    };
+    bound.await.map_err(|source| StartError::Listen { address: address.clone(), source })
+}

@@ -1,0 +1,111 @@
+//! Topics by name and by id: finding them, making them when a client asks for them.
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use kop_config::StoreConfig;
+use kop_store::{Catalog as _, CatalogError, Topic};
+use kop_wire::TopicName;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::store::Store;
+
+/// How often an id that is not known may make the gateway read the whole catalog.
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
+
+/// Names of topics whose ids have been seen. Never more than the catalog has topics.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    names: HashMap<Uuid, TopicName>,
+    ids: HashMap<TopicName, Uuid>,
+    refreshed: Option<Instant>,
+}
+
+impl Known {
+    fn learn(&mut self, topic: &Topic) {
+        if let Some(before) = self.ids.insert(topic.name.clone(), topic.id)
+            && before != topic.id
+        {
+            self.names.remove(&before);
+        }
+        self.names.insert(topic.id, topic.name.clone());
+    }
+}
+
+impl Topics {
+    /// Remembers a topic; an older one of the same name is forgotten.
+    pub(crate) fn learn(&self, topic: &Topic) {
+        self.lock().learn(topic);
+    }
+
+    /// Forgets a topic, because it is gone.
+    pub(crate) fn forget(&self, name: &TopicName) {
+        let mut known = self.lock();
+        if let Some(id) = known.ids.remove(name) {
+            known.names.remove(&id);
+        }
+    }
+
+    /// All topics of the catalog, whose ids are then known.
+    pub(crate) async fn list(&self, store: &Store) -> Result<Vec<Topic>, CatalogError> {
+        let topics = store.list().await?;
+        let mut known = self.lock();
+        known.names.clear();
+        known.ids.clear();
+        known.refreshed = Some(Instant::now());
+        for topic in &topics {
+            known.learn(topic);
+        }
+        Ok(topics)
+    }
+
+    /// The name of the topic with this id; `None` where there is none.
+    pub(crate) async fn name_of(
+        &self,
+        store: &Store,
+        id: Uuid,
+    ) -> Result<Option<TopicName>, CatalogError> {
+        {
+            let known = self.lock();
+            if let Some(name) = known.names.get(&id) {
+                return Ok(Some(name.clone()));
+            }
+            if known.refreshed.is_some_and(|at| at.elapsed() < REFRESH_EVERY) {
+                return Ok(None);
+            }
+        }
+        self.list(store).await?;
+        Ok(self.lock().names.get(&id).cloned())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Names the cluster by where its records are, so that the name is the same after a restart and for
+/// every gateway of one Pulsar.
+pub(crate) fn cluster_id(store: &StoreConfig) -> String {
+    let place = match store {
+        StoreConfig::Embedded { data_dir, .. } => {
+            let absolute = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone());
+            format!("embedded {}", absolute.display())
+        }
+        StoreConfig::Pulsar(pulsar) => {
+            format!("pulsar {} {} {}", pulsar.service_url, pulsar.tenant, pulsar.metadata_namespace)
+        }
+    };
+    // FNV-1a: nothing here is secret or hostile, it has to be the same for ever.
+    let hash = place.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
+        (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+    });
+    format!("kop-{:018x}", hash >> 56)
+}
