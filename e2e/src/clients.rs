@@ -72,6 +72,7 @@ pub fn kafka_java(scratch: &Scratch, name: &str, arguments: &[&str]) -> Result<P
 /// # Errors
 /// Java or Pulsar's jars are missing, or it does not start.
 pub fn pulsar_java(scratch: &Scratch, name: &str, arguments: &[&str]) -> Result<Process> {
+    let logging = install::checkout().join("e2e/clients/log4j2.yaml");
     let classes = install::compiled("PulsarRecords", &install::jars("pulsar", PULSAR_NEWEST)?)?;
     let mut command = install::java()?;
     command
@@ -84,7 +85,8 @@ pub fn pulsar_java(scratch: &Scratch, name: &str, arguments: &[&str]) -> Result<
         ])
         .args(["--add-opens", "java.base/java.nio=ALL-UNNAMED"])
         .args(["--add-opens", "java.base/jdk.internal.misc=ALL-UNNAMED"])
-        .args(["-Dorg.apache.logging.log4j.level=WARN", "PulsarRecords"])
+        .arg(format!("-Dlog4j.configurationFile={}", logging.display()))
+        .arg("PulsarRecords")
         .args(arguments);
     Process::start(name, command, scratch.path())
 }

@@ -28,8 +28,16 @@ impl Gateway {
     /// # Errors
     /// It does not become ready.
     pub fn embedded(scratch: &Scratch, name: &str) -> Result<Self> {
+        Self::embedded_with(scratch, name, &[])
+    }
+
+    /// As [`embedded`](Self::embedded), with more arguments.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn embedded_with(scratch: &Scratch, name: &str, more: &[&str]) -> Result<Self> {
         let folder = scratch.data(name).display().to_string();
-        Self::start(scratch, name, &["--data-dir", &folder])
+        Self::start(scratch, name, &[&["--data-dir", &folder], more].concat())
     }
 
     /// On Pulsar, in the entry format given: `pulsar` or `kafka`.

@@ -4,6 +4,7 @@
 //! A part that is missing makes a test fail and say how to get it; nothing is skipped.
 
 pub mod apache_kafka;
+pub mod bench;
 pub mod clients;
 pub mod cluster;
 pub mod gateway;

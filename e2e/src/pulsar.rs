@@ -21,7 +21,8 @@ const OPENED: &[&str] = &[
     "jdk.management/com.sun.management.internal",
 ];
 
-/// What the gateway asks of a broker.
+/// What the gateway asks of a broker, and a retention: Kafka consumers are not Pulsar subscriptions,
+/// which alone would keep messages.
 const NEEDED: &[(&str, &str)] = &[
     (
         "brokerEntryMetadataInterceptors",
@@ -30,6 +31,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("exposingBrokerEntryMetadataToClientEnabled", "true"),
     ("brokerDeleteInactiveTopicsEnabled", "false"),
     ("allowAutoTopicCreationType", "partitioned"),
+    ("defaultRetentionTimeInMinutes", "-1"),
+    ("defaultRetentionSizeInMB", "-1"),
 ];
 
 /// A running Pulsar with the settings that the gateway needs.
@@ -132,6 +135,12 @@ impl Pulsar {
     #[must_use]
     pub fn version(&self) -> &'static str {
         self.version
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// `pulsar://HOST:PORT`
