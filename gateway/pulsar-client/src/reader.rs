@@ -79,7 +79,8 @@ pub struct Entry {
     /// Index of its **last** message; `None` where the broker has no index interceptor, had none
     /// when the entry was written, or does not show it.
     pub index: Option<u64>,
-    /// When the broker took it, milliseconds since the epoch.
+    /// When the broker took it, milliseconds since the epoch; `None` without the timestamp
+    /// interceptor.
     pub broker_timestamp: Option<u64>,
     /// What the producer put before the payload.
     pub metadata: MessageMetadata,

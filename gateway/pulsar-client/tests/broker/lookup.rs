@@ -96,7 +96,7 @@ async fn refused_with(error: ServerError) -> ProducerError {
         .await;
         wire
     });
-    refused.unwrap_err()
+    refused.expect_err("the broker has refused")
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn open(broker: &FakeBroker, options: ReaderOptions) -> (Client, Reader, W
         wire.success(subscribe.request_id).await;
         (wire, subscribe.consumer_id)
     });
-    (client, reader.unwrap(), wire, id)
+    (client, reader.expect("the broker has opened it"), wire, id)
 }
 
 #[tokio::test]
