@@ -19,7 +19,7 @@ use crate::{
     log::Log,
     remover::{Removal, Remover},
     topics::{Entry, Topics},
-    writer::{Command, Writer},
+    writer::{AbandonedBytes, Command, Writer},
 };
 
 /// Cached blocks and values.
@@ -115,6 +115,7 @@ pub(crate) struct Engine {
     pub(crate) topics: Arc<Topics>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) readers: Arc<Semaphore>,
+    pub(crate) abandoned: Arc<AbandonedBytes>,
     pub(crate) keyspaces: Keyspaces,
     threads: Vec<JoinHandle<()>>,
     // Given back last, when nothing of this store touches the directory any more.
@@ -156,6 +157,7 @@ impl Engine {
             topics,
             commands,
             readers,
+            abandoned: Arc::default(),
             keyspaces,
             threads,
             directory,

@@ -48,8 +48,8 @@ impl EmbeddedPartition {
 
 impl Partition for EmbeddedPartition {
     async fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
-        let offered = Offered::new(batch);
-        let _withdrawn_on_drop = Withdrawal(&offered);
+        let offered = Offered::new(batch, &self.engine.abandoned);
+        let _abandoned_on_drop = Caller(&offered);
         let (log, batch) = (Arc::clone(&self.log), Arc::clone(&offered));
         self.engine
             .ask(|reply| Command::Append { log, batch, reply })
@@ -110,11 +110,11 @@ impl Partition for EmbeddedPartition {
     }
 }
 
-/// Takes a batch back that no one waits for any more.
-struct Withdrawal<'a>(&'a Offered);
+/// Whoever waits for an append. Once the writer thread has the batch, going means nothing.
+struct Caller<'a>(&'a Offered);
 
-impl Drop for Withdrawal<'_> {
+impl Drop for Caller<'_> {
     fn drop(&mut self) {
-        self.0.take();
+        self.0.abandon();
     }
 }

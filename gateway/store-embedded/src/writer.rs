@@ -28,7 +28,7 @@ mod append;
 mod change;
 mod commit;
 
-pub(crate) use append::Offered;
+pub(crate) use append::{AbandonedBytes, Offered};
 use commit::Group;
 
 /// The most of one group, in bytes of batches; a single batch may be larger.

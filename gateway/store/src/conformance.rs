@@ -43,6 +43,7 @@ pub async fn run_all<C: Catalog>(catalog: &C, capabilities: Capabilities) {
     topics::producer_ids_are_given_once(catalog).await;
     appends::offsets_begin_at_zero_and_have_no_gaps(catalog).await;
     appends::appends_keep_the_order_they_were_polled_in(catalog).await;
+    appends::an_append_that_began_is_finished(catalog).await;
     appends::partitions_are_logs_of_their_own(catalog).await;
     appends::a_repeated_batch_is_written_once(catalog).await;
     appends::batches_repeated_in_flight_are_written_once(catalog).await;

@@ -10,7 +10,8 @@ pub trait Partition: Send + Sync + Clone + 'static {
     /// Appends one batch and answers when it is durable.
     ///
     /// Batches whose `append` was *first polled* in some order by one task are written in that order,
-    /// so a caller may poll many at once (pipelining). Sequence numbers of idempotent producers are
+    /// so a caller may poll many at once (pipelining). An append that has been polled once runs to its
+    /// end whether or not anyone still waits for the answer. Sequence numbers of idempotent producers are
     /// checked here ([`producer_state`](crate::producer_state)); the base offset the batch carries is
     /// ignored. A control batch or a transactional one is the caller's business.
     fn append(&self, batch: Batch) -> impl Future<Output = Result<Appended, AppendError>> + Send;

@@ -1,5 +1,8 @@
 //! Appends: judge, place, put into the group.
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::{Bytes, BytesMut};
 use kop_store::{AppendError, Appended, producer_state::Verdict};
@@ -13,18 +16,66 @@ const MAX_BATCH: usize = 64 * 1024 * 1024;
 /// Leader epoch of everything a single node writes.
 const LEADER_EPOCH: i32 = 0;
 
-/// A batch that waits for the writer thread. It stays its caller's until then: a caller that goes
-/// takes it along, so the queue holds no more memory than the callers that wait.
+/// The most bytes in the queue that no caller waits for any more.
+const MAX_ABANDONED: usize = 64 * 1024 * 1024;
+
+/// A batch that waits for the writer thread.
+///
+/// A caller that goes leaves it behind, to be written as Kafka writes what it has received from a
+/// connection that then broke. So that a disk that hangs does not fill the memory, only so much is
+/// left behind; beyond, a caller takes its batch along.
 #[derive(Debug)]
-pub(crate) struct Offered(Mutex<Option<Batch>>);
+pub(crate) struct Offered {
+    offer: Mutex<Offer>,
+    abandoned: Arc<AbandonedBytes>,
+}
+
+/// How much of the queue is abandoned.
+#[derive(Debug, Default)]
+pub(crate) struct AbandonedBytes(AtomicUsize);
+
+#[derive(Debug)]
+struct Offer {
+    batch: Option<Batch>,
+    is_abandoned: bool,
+}
 
 impl Offered {
-    pub(crate) fn new(batch: Batch) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Some(batch))))
+    pub(crate) fn new(batch: Batch, abandoned: &Arc<AbandonedBytes>) -> Arc<Self> {
+        let offer = Offer {
+            batch: Some(batch),
+            is_abandoned: false,
+        };
+        Arc::new(Self {
+            offer: Mutex::new(offer),
+            abandoned: Arc::clone(abandoned),
+        })
     }
 
+    /// The batch, unless its caller took it along.
     pub(crate) fn take(&self) -> Option<Batch> {
-        locked(&self.0).take()
+        let mut offer = locked(&self.offer);
+        let batch = offer.batch.take()?;
+        if offer.is_abandoned {
+            self.abandoned
+                .0
+                .fetch_sub(batch.bytes().len(), Ordering::Relaxed);
+        }
+        Some(batch)
+    }
+
+    /// The caller goes.
+    pub(crate) fn abandon(&self) {
+        let mut offer = locked(&self.offer);
+        let Some(batch) = &offer.batch else { return };
+        let size = batch.bytes().len();
+        let before = self.abandoned.0.fetch_add(size, Ordering::Relaxed);
+        if before.saturating_add(size) > MAX_ABANDONED {
+            self.abandoned.0.fetch_sub(size, Ordering::Relaxed);
+            offer.batch = None;
+        } else {
+            offer.is_abandoned = true;
+        }
     }
 }
 
@@ -116,4 +167,39 @@ fn concat([head, rest]: [Bytes; 2]) -> Bytes {
     bytes.extend_from_slice(&head);
     bytes.extend_from_slice(&rest);
     bytes.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use kop_wire::{BatchBuilder, Compression, Record};
+
+    use super::*;
+
+    fn batch(size: usize) -> Batch {
+        let mut builder = BatchBuilder::new(Compression::None);
+        builder.push(Record {
+            value: Some(vec![0; size].into()),
+            ..Record::default()
+        });
+        builder.build().unwrap()
+    }
+
+    #[test]
+    fn what_a_caller_leaves_behind_is_written_up_to_a_limit() {
+        let abandoned = Arc::default();
+        let offer = |size| {
+            let offered = Offered::new(batch(size), &abandoned);
+            offered.abandon();
+            offered
+        };
+        let (first, second) = (offer(MAX_ABANDONED * 2 / 3), offer(MAX_ABANDONED / 2));
+        assert!(second.take().is_none(), "that was too much");
+        assert!(first.take().is_some());
+        first.abandon();
+        assert!(
+            offer(MAX_ABANDONED / 2).take().is_some(),
+            "there is room again"
+        );
+        assert_eq!(abandoned.0.load(Ordering::Relaxed), 0);
+    }
 }

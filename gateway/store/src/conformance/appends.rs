@@ -63,6 +63,17 @@ pub(super) async fn appends_keep_the_order_they_were_polled_in<C: Catalog>(catal
     assert_eq!(values(&read_from(&partition, Offset(0)).await), sent);
 }
 
+pub(super) async fn an_append_that_began_is_finished<C: Catalog>(catalog: &C) {
+    let partition = fresh_partition(catalog).await;
+    drop(partition.append(batch_of("never begun")));
+    for n in 0..10 {
+        let mut begun = Box::pin(partition.append(batch_of(&n.to_string())));
+        poll_fn(|context| Poll::Ready(begun.as_mut().poll(context).is_ready())).await;
+        drop(begun);
+    }
+    assert_eq!(append(&partition, batch_of("last")).await, Offset(10));
+}
+
 pub(super) async fn partitions_are_logs_of_their_own<C: Catalog>(catalog: &C) {
     let name = fresh_name();
     create(catalog, &name, 2).await;
