@@ -16,7 +16,7 @@ use kop_wire::TopicName;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{Instrument as _, info_span, warn};
 
-use crate::store::Store;
+use crate::store::{OFFSETS_PARTITIONS, Store, error_chain};
 
 mod appender;
 mod clock;
@@ -28,8 +28,6 @@ mod timers;
 #[cfg(test)]
 mod tests;
 
-/// Partitions of `__consumer_offsets` where the gateway makes it, as in Kafka and KoP.
-const PARTITIONS: u32 = 50;
 /// Requests that may wait for one shard; more wait at their connections.
 const MAILBOX: usize = 1024;
 
@@ -93,7 +91,9 @@ impl<C> Clone for Coordination<C> {
 
 impl<C> fmt::Debug for Coordination<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Coordination").field("config", &self.0.config).finish_non_exhaustive()
+        f.debug_struct("Coordination")
+            .field("config", &self.0.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,7 +117,10 @@ impl<C: Catalog> Coordination<C> {
         let shard = self.shard_of(&group).await?;
         let (reply, answer) = oneshot::channel();
         let envelope = Envelope { request, reply };
-        shard.send(envelope).await.map_err(|_| CoordinationError::Unavailable)?;
+        shard
+            .send(envelope)
+            .await
+            .map_err(|_| CoordinationError::Unavailable)?;
         answer.await.unwrap_or(Err(CoordinationError::Unavailable))
     }
 
@@ -160,13 +163,16 @@ impl<C: Catalog> Coordination<C> {
 
     fn start(&self, index: i32) -> mpsc::Sender<Envelope> {
         let (sender, mailbox) = mpsc::channel(MAILBOX);
-        let id = PartitionId { topic: self.0.topic.clone(), index };
+        let id = PartitionId {
+            topic: self.0.topic.clone(),
+            index,
+        };
         let phase = self.0.phase.subscribe();
         let inner = Arc::clone(&self.0);
         let shard = async move {
             let ended = shard::run(&inner.catalog, &id, &inner.config, mailbox, phase).await;
             if let Err(error) = ended {
-                warn!(cause = error.chain(), "group shard ended");
+                warn!(cause = error_chain(&error), "group shard ended");
                 if error.means_no_topic() {
                     inner.lock().partitions = None;
                 }
@@ -193,7 +199,10 @@ impl<C: Catalog> Coordination<C> {
         if let Some(topic) = self.0.catalog.find(&self.0.topic).await? {
             return Ok(topic.partitions);
         }
-        let new = NewTopic { name: self.0.topic.clone(), partitions: PARTITIONS };
+        let new = NewTopic {
+            name: self.0.topic.clone(),
+            partitions: OFFSETS_PARTITIONS,
+        };
         match self.0.catalog.create(new).await {
             Ok(topic) => Ok(topic.partitions),
             Err(CreateError::Exists(_)) => {

@@ -3,6 +3,7 @@
 //! Version 1 names the kind of key; 4 asks for several at once (KIP-699). Transactions and share
 //! groups are not served: their coordinators are refused, not hidden, so that a client fails instead
 //! of asking for ever. The group's log is read while the client connects.
+use kop_config::HostPort;
 use kop_coordinator::GroupId;
 use kop_wire::kafka_protocol::{
     ResponseError,
@@ -29,8 +30,14 @@ pub(super) async fn handle(
         }
         return FindCoordinatorResponse::default().with_coordinators(coordinators);
     }
-    let Coordinator { node_id, host, port, error_code, error_message, .. } =
-        find(call, request.key_type, request.key).await;
+    let Coordinator {
+        node_id,
+        host,
+        port,
+        error_code,
+        error_message,
+        ..
+    } = find(call, request.key_type, request.key).await;
     FindCoordinatorResponse::default()
         .with_error_code(error_code)
         .with_error_message(error_message)
@@ -43,8 +50,14 @@ async fn find(call: &Call, key_type: i8, key: StrBytes) -> Coordinator {
     let coordinator = Coordinator::default().with_key(key.clone());
     match check(call, key_type, &key).await {
         Ok(()) => {
-            let (host, port) = call.advertised();
-            coordinator.with_node_id(call.gateway.node_id()).with_host(host).with_port(port)
+            let advertised = call.gateway.advertised.get(call.listener);
+            let HostPort { host, port } = advertised
+                .cloned()
+                .expect("a call came in on one of the listeners");
+            coordinator
+                .with_node_id(call.gateway.node_id())
+                .with_host(StrBytes::from_string(host))
+                .with_port(i32::from(port))
         }
         Err(Refusal { code, message }) => coordinator
             .with_node_id((-1).into())
@@ -57,15 +70,15 @@ async fn find(call: &Call, key_type: i8, key: StrBytes) -> Coordinator {
 async fn check(call: &Call, key_type: i8, key: &StrBytes) -> Result<(), Refusal> {
     match key_type {
         GROUP => {
-            let group = GroupId::new(key).map_err(|error| {
-                Refusal::new(ResponseError::InvalidGroupId, error.to_string())
-            })?;
+            let group = GroupId::new(key)
+                .map_err(|error| Refusal::new(ResponseError::InvalidGroupId, error.to_string()))?;
             call.gateway.coordination.prepare(&group).await?;
             Ok(())
         }
-        TRANSACTION => {
-            Err(Refusal::new(ResponseError::InvalidRequest, "transactions are not served"))
-        }
+        TRANSACTION => Err(Refusal::new(
+            ResponseError::InvalidRequest,
+            "transactions are not served",
+        )),
         _ => Err(Refusal::new(
             ResponseError::InvalidRequest,
             format!("coordinators of kind {key_type} are not served"),

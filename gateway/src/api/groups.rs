@@ -1,6 +1,10 @@
 //! What the group APIs share: a group's names out of messages, its refusals into codes.
-use kop_coordinator::{GroupError, GroupId, InstanceId, Member, MemberId, NameTooLong, Reply, Request};
-use kop_wire::kafka_protocol::{ResponseError, messages::GroupId as KafkaGroupId, protocol::StrBytes};
+use kop_coordinator::{
+    GroupError, GroupId, InstanceId, Member, MemberId, NameTooLong, Reply, Request,
+};
+use kop_wire::kafka_protocol::{
+    ResponseError, messages::GroupId as KafkaGroupId, protocol::StrBytes,
+};
 use tracing::error;
 
 use super::{Call, error::Refusal};
@@ -73,7 +77,12 @@ pub(super) fn identity(
         return Err(ResponseError::InvalidGroupId.into());
     }
     let member = member(member_id)?.ok_or(ResponseError::UnknownMemberId)?;
-    Ok(Member { group, generation, member, instance: instance(instance_id)? })
+    Ok(Member {
+        group,
+        generation,
+        member,
+        instance: instance(instance_id)?,
+    })
 }
 
 /// Asks the group's shard.

@@ -44,9 +44,14 @@ async fn join(
     };
     let client_id = call.client_id.as_deref().unwrap_or_default();
     let instance = groups::instance(request.group_instance_id.as_ref())?;
-    let prefix = instance.as_ref().map_or(client_id, |instance| instance.as_str());
+    let prefix = instance
+        .as_ref()
+        .map_or(client_id, |instance| instance.as_str());
     let protocols = request.protocols.into_iter().map(|protocol| {
-        Ok(Protocol { name: Name::new(&protocol.name)?, metadata: protocol.metadata })
+        Ok(Protocol {
+            name: Name::new(&protocol.name)?,
+            metadata: protocol.metadata,
+        })
     });
     let join = Join {
         group,
@@ -76,8 +81,15 @@ fn fresh_member_id(prefix: &str) -> Result<MemberId, Refusal> {
 }
 
 fn joined_response(call: &Call, joined: Joined) -> JoinGroupResponse {
-    let Joined { generation, protocol_type, protocol, leader, member, members, skip_assignment } =
-        joined;
+    let Joined {
+        generation,
+        protocol_type,
+        protocol,
+        leader,
+        member,
+        members,
+        skip_assignment,
+    } = joined;
     let text = |text: &str| StrBytes::from_string(text.to_owned());
     let members = members.into_iter().map(|listed| {
         let instance = listed.instance.filter(|_| call.version >= 5);

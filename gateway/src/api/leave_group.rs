@@ -49,11 +49,16 @@ async fn leave(
             instance: groups::instance(member.group_instance_id.as_ref())?,
         })
     });
-    let leave = Leave { group, members: members.collect::<Result<_, Refusal>>()? };
+    let leave = Leave {
+        group,
+        members: members.collect::<Result<_, Refusal>>()?,
+    };
     match groups::ask(call, Request::Leave(leave)).await? {
         Reply::Leave(results) => {
             let results = results?.into_iter();
-            Ok(results.map(|result| result.map_err(Refusal::from)).collect())
+            Ok(results
+                .map(|result| result.map_err(Refusal::from))
+                .collect())
         }
         other => Err(groups::misdirected(&other)),
     }

@@ -33,7 +33,8 @@ pub(super) async fn handle(call: &Call, mut request: OffsetCommitRequest) -> Off
     let answered = topics.into_iter().map(|(topic, name)| {
         let partitions = topic.partitions.into_iter().map(|partition| {
             let result = match (&name, &mut results) {
-                (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal.clone()),
+                (Err(refusal), _) => Err(refusal.clone()),
+                (Ok(_), Err(refusal)) => Err(refusal.clone()),
                 (Ok(_), Ok(results)) => results.next().unwrap_or_else(|| Err(unanswered())),
             };
             let code = result.map_or_else(|refusal| call.refuse(refusal.code), |()| 0);
@@ -69,9 +70,14 @@ async fn commit(
     request: &OffsetCommitRequest,
     topics: &[Named],
 ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
-    let known = topics.iter().filter_map(|(topic, name)| Some((topic, name.as_ref().ok()?)));
+    let known = topics
+        .iter()
+        .filter_map(|(topic, name)| Some((topic, name.as_ref().ok()?)));
     let offsets = known.flat_map(|(topic, name)| {
-        topic.partitions.iter().map(|partition| offset(name.clone(), partition))
+        topic
+            .partitions
+            .iter()
+            .map(|partition| offset(name.clone(), partition))
     });
     let commit = CommitOffsets {
         group: groups::group(&request.group_id)?,
@@ -83,7 +89,9 @@ async fn commit(
     match groups::ask(call, Request::CommitOffsets(commit)).await? {
         Reply::CommitOffsets(results) => {
             let results = results?.into_iter();
-            Ok(results.map(|result| result.map_err(Refusal::from)).collect())
+            Ok(results
+                .map(|result| result.map_err(Refusal::from))
+                .collect())
         }
         other => Err(groups::misdirected(&other)),
     }

@@ -47,7 +47,10 @@ pub(super) async fn handle(call: &Call, request: OffsetFetchRequest) -> OffsetFe
     let answer = of_group(call, request.group_id, topics).await;
     let code = answer.error_code;
     let topics = answer.topics.into_iter().map(|topic| {
-        let partitions = topic.partitions.into_iter().map(|partition| as_before_8(partition, code));
+        let partitions = topic
+            .partitions
+            .into_iter()
+            .map(|partition| as_before_8(partition, code));
         OffsetFetchResponseTopic::default()
             .with_name(topic.name)
             .with_partitions(partitions.collect())
@@ -87,7 +90,9 @@ async fn of_group(
                 let partitions = indexes.map(|index| partition(index, None)).collect();
                 answered_topic(topic.name, partitions)
             });
-            group.with_topics(none.collect()).with_error_code(call.refuse(refusal.code))
+            group
+                .with_topics(none.collect())
+                .with_error_code(call.refuse(refusal.code))
         }
     }
 }
@@ -100,11 +105,19 @@ async fn these(
 ) -> Result<Vec<OffsetFetchResponseTopics>, Refusal> {
     // A name that no topic can have has no offsets, and is not asked for.
     let names: Vec<Option<Name>> = topics.iter().map(|t| stored_name(call, &t.name)).collect();
-    let named = topics.iter().zip(&names).filter_map(|(topic, name)| Some((topic, name.as_ref()?)));
+    let named = topics
+        .iter()
+        .zip(&names)
+        .filter_map(|(topic, name)| Some((topic, name.as_ref()?)));
     let wanted = named.flat_map(|(topic, name)| {
-        topic.partition_indexes.iter().map(|index| (name.clone(), *index))
+        topic
+            .partition_indexes
+            .iter()
+            .map(|index| (name.clone(), *index))
     });
-    let mut fetched = fetch(call, id, Wanted::These(wanted.collect())).await?.into_iter();
+    let mut fetched = fetch(call, id, Wanted::These(wanted.collect()))
+        .await?
+        .into_iter();
     let mut answered = Vec::with_capacity(topics.len());
     for (topic, name) in topics.iter().zip(&names) {
         let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
@@ -160,16 +173,20 @@ fn answered_topic(
     name: KafkaTopicName,
     partitions: Vec<OffsetFetchResponsePartitions>,
 ) -> OffsetFetchResponseTopics {
-    OffsetFetchResponseTopics::default().with_name(name).with_partitions(partitions)
+    OffsetFetchResponseTopics::default()
+        .with_name(name)
+        .with_partitions(partitions)
 }
 
 /// −1 and no text where there is no committed offset.
 fn partition(index: i32, fetched: Option<FetchedOffset>) -> OffsetFetchResponsePartitions {
     let committed = fetched.and_then(|fetched| fetched.committed);
     let (offset, epoch, metadata) = match committed {
-        Some(committed) => {
-            (committed.offset, committed.leader_epoch, committed.metadata.to_string())
-        }
+        Some(committed) => (
+            committed.offset,
+            committed.leader_epoch,
+            committed.metadata.to_string(),
+        ),
         None => (-1, -1, String::new()),
     };
     OffsetFetchResponsePartitions::default()

@@ -13,7 +13,11 @@ use super::{Call, error::Refusal, groups};
 pub(super) async fn handle(call: &Call, request: SyncGroupRequest) -> SyncGroupResponse {
     let response = SyncGroupResponse::default();
     match sync(call, request).await {
-        Ok(Synced { protocol_type, protocol, assignment }) => {
+        Ok(Synced {
+            protocol_type,
+            protocol,
+            assignment,
+        }) => {
             let text = |name: Option<Name>| name.map(|n| StrBytes::from_string(n.to_string()));
             response
                 .with_protocol_type(text(protocol_type))
@@ -32,9 +36,10 @@ async fn sync(call: &Call, request: SyncGroupRequest) -> Result<Synced, Refusal>
         request.group_instance_id.as_ref(),
     )?;
     let name = |text: Option<StrBytes>| text.map(|text| Name::new(&text)).transpose();
-    let assignments = request.assignments.into_iter().map(|assigned| {
-        Ok((MemberId::new(&assigned.member_id)?, assigned.assignment))
-    });
+    let assignments = request
+        .assignments
+        .into_iter()
+        .map(|assigned| Ok((MemberId::new(&assigned.member_id)?, assigned.assignment)));
     let sync = Sync {
         member,
         protocol_type: name(request.protocol_type)?,

@@ -6,7 +6,10 @@ use kop_wire::{Batch, BatchError, Offset};
 use tracing::{debug, warn};
 
 /// Bytes read at a time.
-const READ: ReadLimit = ReadLimit { max_bytes: 1024 * 1024, at_least_one: true };
+const READ: ReadLimit = ReadLimit {
+    max_bytes: 1024 * 1024,
+    at_least_one: true,
+};
 
 /// Why a log could not be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -57,10 +60,18 @@ pub(super) async fn load<P: Partition>(
         }
         at = next;
     }
-    let Found { records, foreign, unreadable, transactional } = found;
+    let Found {
+        records,
+        foreign,
+        unreadable,
+        transactional,
+    } = found;
     debug!(records, foreign, "group log replayed");
     if unreadable > 0 || transactional > 0 {
-        warn!(unreadable, transactional, "records of the group log were left out");
+        warn!(
+            unreadable,
+            transactional, "records of the group log were left out"
+        );
     }
     Ok(())
 }
@@ -81,7 +92,9 @@ fn replay(
             found.transactional += 1;
             continue;
         }
-        let records = batch.records().map_err(|cause| LoadError::Batch { at: next, cause })?;
+        let records = batch
+            .records()
+            .map_err(|cause| LoadError::Batch { at: next, cause })?;
         for record in records.into_iter().filter(|record| record.offset >= from) {
             replay_one(groups, &record, found);
         }

@@ -34,14 +34,6 @@ pub(super) enum ShardError {
 }
 
 impl ShardError {
-    /// The error and what lies below it, in one line.
-    pub(super) fn chain(&self) -> String {
-        let first: &dyn std::error::Error = self;
-        let causes = std::iter::successors(Some(first), |error| error.source());
-        let texts: Vec<String> = causes.map(ToString::to_string).collect();
-        texts.join(": ")
-    }
-
     /// The topic may have been deleted, and must be looked for again.
     pub(super) fn means_no_topic(&self) -> bool {
         matches!(
@@ -95,7 +87,9 @@ pub(super) async fn run<C: Catalog>(
         last_ticket: 0,
     };
     let served = shard.serve(&mut mailbox, &mut phase).await;
-    let told = served.as_ref().map_or_else(ShardError::told, |()| CoordinationError::Unavailable);
+    let told = served
+        .as_ref()
+        .map_or_else(ShardError::told, |()| CoordinationError::Unavailable);
     mailbox.close();
     shard.dismiss(told);
     while let Some(envelope) = mailbox.recv().await {
@@ -229,7 +223,11 @@ impl<P: Partition> Shard<P> {
 
     /// Makes what was decided durable, then true, then known.
     async fn settle(&mut self, output: &mut Output) -> Result<(), ShardError> {
-        let Output { records, replies, timers } = std::mem::take(output);
+        let Output {
+            records,
+            replies,
+            timers,
+        } = std::mem::take(output);
         for change in timers {
             self.timers.apply(change);
         }
