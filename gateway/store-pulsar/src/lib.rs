@@ -1,1 +1,48 @@
 //! Kafka offsets and records on Apache Pulsar topics.
+//!
+//! A Kafka partition is a Pulsar topic. Pulsar numbers the messages of a topic (broker entry
+//! metadata, PIP-70), and that number is the Kafka offset: whoever reads a topic sees the same one,
+//! whoever wrote it.
+//!
+//! ```text
+//! PulsarStore ── topics ── admin REST                 catalog, topics, naming, admin
+//!     │ open
+//!     ▼
+//! Log ◄── Writer: named producer, receipts → offsets  append, ownership, append::history
+//!   │ ◄── tail reader: what others write              tail
+//!   ├── ring of the newest batches, sparse index      ring, offset_index
+//!   └── cursors: sequential readers for the rest      read, offset_search
+//! ```
+//!
+//! Not here yet: several gateways on one Pulsar (a second one is refused by the partitions' owner),
+//! deleting records by offset, snapshots of producer state.
+mod admin;
+mod append;
+mod bounds;
+mod catalog;
+mod clock;
+mod connect;
+mod entry;
+mod log;
+mod metrics;
+mod naming;
+mod offset_index;
+mod offset_search;
+mod offset_time;
+mod options;
+mod ownership;
+mod partition;
+mod producer_ids;
+mod read;
+mod ring;
+mod shared;
+mod tail;
+mod topics;
+
+pub use admin::AdminError;
+pub use catalog::PulsarStore;
+pub use connect::ConnectError;
+pub use metrics::PulsarMetrics;
+pub use naming::{Naming, PulsarTopic};
+pub use options::{EntryFormat, PulsarOptions};
+pub use partition::PulsarPartition;

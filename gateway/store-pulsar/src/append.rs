@@ -1,0 +1,452 @@
+//! The writer of one partition: the one task that owns its producer.
+//!
+//! A receipt tells where an entry stands, not its offset. The writer knows the index of one entry,
+//! the anchor; while receipts come with the entry right behind it, offsets follow by arithmetic, and
+//! that nothing else stands in between is proved by the entry ids. Otherwise the entry's true index
+//! is asked for before the append is answered.
+use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use kop_store::{AppendError, Appended, producer_state::Verdict};
+use kop_wire::{Batch, Offset};
+use pulsar_client::{CloseReason, OutgoingEntry, Receipt, SendError};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
+
+use crate::{
+    admin::Position,
+    bounds::{self, Anchor},
+    clock,
+    entry::{self, EncodeError, Placed, Span, Stamp},
+    log::{Life, Log},
+    metrics::Metrics,
+    ownership::{self, Owned},
+};
+
+mod history;
+
+use history::History;
+
+/// Entries of one partition that may wait for their receipts.
+const MAX_IN_FLIGHT: usize = 512;
+/// Bytes of them.
+const MAX_IN_FLIGHT_BYTES: usize = 16 * 1024 * 1024;
+/// Appends that wait for the writer.
+pub(crate) const MAX_WAITING: usize = 64;
+/// How long the tail reader may take to bring an entry before its index is asked for.
+const TAIL_PATIENCE: Duration = Duration::from_millis(20);
+/// Room for metadata beside the payload in Pulsar's largest message.
+const METADATA_ROOM: usize = 16 * 1024;
+
+/// One batch to be appended.
+pub(crate) struct Append {
+    pub(crate) batch: Batch,
+    pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+impl Append {
+    fn answer(self, answer: Result<Appended, AppendError>) {
+        // Whoever asked may have gone.
+        drop(self.reply.send(answer));
+    }
+}
+
+struct InFlight {
+    receipt: Pin<Box<dyn Future<Output = Result<Receipt, SendError>> + Send>>,
+    append: Append,
+    messages: i64,
+}
+
+/// The writer's state.
+pub(crate) struct Writer {
+    log: Arc<Log>,
+    inbox: mpsc::Receiver<Append>,
+    owned: Option<Owned>,
+    anchor: Option<Anchor>,
+    history: History,
+    in_flight: VecDeque<InFlight>,
+    in_flight_bytes: usize,
+    /// End of the last record that is surely behind every earlier owner's; known from the barrier on.
+    settled: Option<i64>,
+    /// The next append, where it cannot be judged before those in flight are answered.
+    waiting: Option<Append>,
+    /// An entry failed: what is in flight is waited for, then ownership is taken anew.
+    failed: bool,
+}
+
+enum Admission {
+    Send,
+    /// Only once nothing is in flight.
+    Later,
+    Answer(Result<Appended, AppendError>),
+}
+
+enum Event {
+    Receipt(Result<Receipt, SendError>),
+    Append(Append),
+    Drained,
+    Lost(CloseReason),
+    Life,
+}
+
+impl Writer {
+    /// A writer that already owns the partition, or will when it has something to write.
+    pub(crate) fn new(
+        log: Arc<Log>,
+        inbox: mpsc::Receiver<Append>,
+        owned: Option<Owned>,
+        anchor: Option<Anchor>,
+        empty: bool,
+    ) -> Self {
+        Self {
+            log,
+            inbox,
+            owned,
+            anchor,
+            history: History::new(empty),
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            settled: None,
+            waiting: None,
+            failed: false,
+        }
+    }
+
+    /// Writes until the partition is closed or deleted.
+    pub(crate) async fn run(mut self) {
+        let mut life = self.log.life();
+        let mut drained = false;
+        while !(drained && self.in_flight.is_empty() && self.waiting.is_none()) {
+            match self.event(&mut life, drained).await {
+                Event::Receipt(receipt) => self.answered(receipt).await,
+                Event::Append(append) => self.waiting = Some(append),
+                Event::Drained => drained = true,
+                Event::Lost(reason) => {
+                    tracing::info!(topic = %self.log.topic, %reason, "ownership lost");
+                    self.failed = true;
+                }
+                Event::Life => {}
+            }
+            let state = *life.borrow_and_update();
+            match state {
+                Life::Serving => {}
+                Life::Closing => self.inbox.close(),
+                Life::Deleted => return self.refuse_all(),
+            }
+            if self.failed && self.in_flight.is_empty() {
+                self.failed = false;
+                self.owned = None;
+                self.settled = None;
+                self.history.interrupt(self.anchor);
+            }
+            self.accept().await;
+        }
+        if let Some(owned) = self.owned.take() {
+            owned.release().await;
+        }
+    }
+
+    async fn event(&mut self, life: &mut watch::Receiver<Life>, drained: bool) -> Event {
+        let room = !drained
+            && !self.failed
+            && self.waiting.is_none()
+            && self.in_flight.len() < MAX_IN_FLIGHT
+            && self.in_flight_bytes < MAX_IN_FLIGHT_BYTES;
+        let owned = self.owned.as_mut();
+        let watched = owned.is_some() && !self.failed;
+        tokio::select! {
+            biased;
+            receipt = first(&mut self.in_flight) => Event::Receipt(receipt),
+            append = self.inbox.recv(), if room => append.map_or(Event::Drained, Event::Append),
+            reason = lost(owned), if watched => Event::Lost(reason),
+            changed = life.changed() => match changed {
+                Ok(()) => Event::Life,
+                Err(_) => Event::Drained,
+            },
+        }
+    }
+
+    /// Sends what waits, if it may be sent now.
+    async fn accept(&mut self) {
+        if self.failed {
+            return;
+        }
+        let Some(append) = self.waiting.take() else {
+            return;
+        };
+        match self.admit(&append.batch).await {
+            Ok(Admission::Send) => self.send(append).await,
+            Ok(Admission::Later) => self.waiting = Some(append),
+            Ok(Admission::Answer(answer)) => append.answer(answer),
+            Err(error) => append.answer(Err(error)),
+        }
+    }
+
+    async fn admit(&mut self, batch: &Batch) -> Result<Admission, AppendError> {
+        if self.owned.is_none() {
+            self.take().await?;
+        }
+        let header = batch.header();
+        if !header.is_idempotent() || self.history.follows_in_flight(header) {
+            return Ok(Admission::Send);
+        }
+        if !self.in_flight.is_empty() && self.history.needs_quiet(header, &self.log.shared) {
+            return Ok(Admission::Later);
+        }
+        while self.history.must_read(header, &self.log.shared) {
+            self.read_history().await?;
+        }
+        match self.history.state().check(header)? {
+            Verdict::Write => Ok(Admission::Send),
+            Verdict::Duplicate { base_offset } => Ok(Admission::Answer(Ok(Appended {
+                base_offset,
+                log_start: Offset(self.log.log_start()),
+                duplicate: true,
+            }))),
+        }
+    }
+
+    async fn send(&mut self, append: Append) {
+        let Some(owned) = &mut self.owned else {
+            return append.answer(Err(AppendError::NotOwner));
+        };
+        let batch = &append.batch;
+        let stamp = Stamp {
+            sequence_id: owned.next_sequence(),
+            now: clock::now_millis(),
+        };
+        let entry = match entry::encode(self.log.layout, batch, stamp) {
+            Ok(entry) => entry,
+            Err(
+                error @ (EncodeError::Batch(_) | EncodeError::Gaps { .. } | EncodeError::Build(_)),
+            ) => {
+                return append.answer(Err(AppendError::Refused(error.to_string())));
+            }
+        };
+        let limit = owned.max_message_size().saturating_sub(METADATA_ROOM);
+        let size = entry.payload.len();
+        if size > limit {
+            return append.answer(Err(AppendError::TooLarge { size, limit }));
+        }
+        owned.ready().await;
+        let receipt = owned.send(OutgoingEntry {
+            sequence_id: stamp.sequence_id,
+            num_messages: entry.messages,
+            metadata: entry.metadata,
+            payload: vec![entry.payload],
+            checksum: entry.checksum,
+        });
+        self.history.sent(batch.header());
+        self.in_flight_bytes += batch.bytes().len();
+        self.in_flight.push_back(InFlight {
+            receipt: Box::pin(receipt),
+            append,
+            messages: i64::from(entry.messages),
+        });
+    }
+
+    /// The first entry in flight has been answered.
+    async fn answered(&mut self, receipt: Result<Receipt, SendError>) {
+        let Some(InFlight {
+            append, messages, ..
+        }) = self.in_flight.pop_front()
+        else {
+            return;
+        };
+        self.in_flight_bytes -= append.batch.bytes().len();
+        self.history.answered(append.batch.header());
+        let placed = match receipt {
+            Ok(receipt) => self.place(receipt, messages).await,
+            Err(error) => Err(self.send_failed(error)),
+        };
+        let answer = placed.map(|(position, span)| {
+            let header = append.batch.header();
+            self.history.written(header, Offset(span.base));
+            self.settled = self.settled.map(|_| span.end);
+            let placed = Placed {
+                base: Offset(span.base),
+                batch: owned_bytes(&append.batch),
+            };
+            self.log.written(position, placed, span);
+            Appended {
+                base_offset: Offset(span.base),
+                log_start: Offset(self.log.log_start()),
+                duplicate: false,
+            }
+        });
+        if answer.is_err() {
+            self.failed = true;
+        }
+        append.answer(answer);
+    }
+
+    /// The offsets of an entry of ours, proved.
+    async fn place(
+        &mut self,
+        receipt: Receipt,
+        messages: i64,
+    ) -> Result<(Position, Span), AppendError> {
+        let position = Position {
+            ledger: receipt.ledger,
+            entry: receipt.entry,
+        };
+        let span = match self.anchor {
+            Some(anchor) if position.follows(anchor.position) => Span {
+                base: anchor.index + 1,
+                end: anchor.index + 1 + messages,
+            },
+            _ => self.look_up(position, messages).await?,
+        };
+        let rises = self.anchor.is_none_or(|anchor| span.base > anchor.index);
+        if !rises || span.end - span.base != messages {
+            self.log.mismatch(position, span);
+            self.anchor = None;
+            let problem = format!("entry {position} has offsets {}..{}", span.base, span.end);
+            return Err(AppendError::Unavailable(problem.into()));
+        }
+        self.anchor = Some(Anchor {
+            position,
+            index: span.end - 1,
+        });
+        Ok((position, span))
+    }
+
+    /// Asks for an entry's offsets: the tail reader brings them in a moment, the admin API else.
+    async fn look_up(&mut self, position: Position, messages: i64) -> Result<Span, AppendError> {
+        Metrics::add(&self.log.shared.metrics.unproven_receipts);
+        let mut high = self.log.follow();
+        let brought = timeout(TAIL_PATIENCE, async {
+            loop {
+                if let Some(span) = self.log.seen(position) {
+                    return span;
+                }
+                if high.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        });
+        if !self.log.is_group_log()
+            && let Ok(span) = brought.await
+        {
+            return Ok(span);
+        }
+        let facts = self
+            .log
+            .shared
+            .admin
+            .entry(&self.log.topic, position)
+            .await
+            .map_err(|error| AppendError::Unavailable(error.into()))?;
+        let index = facts
+            .and_then(|facts| facts.index)
+            .ok_or_else(|| AppendError::Unavailable(entry::DecodeError::NoIndex.into()))?;
+        Ok(Span {
+            base: index + 1 - messages,
+            end: index + 1,
+        })
+    }
+
+    fn send_failed(&self, error: SendError) -> AppendError {
+        if self.log.is_deleted() {
+            return AppendError::Deleted;
+        }
+        tracing::warn!(topic = %self.log.topic, %error, "entry not acknowledged");
+        match error {
+            SendError::TooLarge { size, limit } => AppendError::TooLarge { size, limit },
+            error => AppendError::Unavailable(error.into()),
+        }
+    }
+
+    /// Wins the partition again.
+    async fn take(&mut self) -> Result<(), AppendError> {
+        let taken = ownership::take(&self.log.shared.client, &self.log.topic).await;
+        let owned = match taken {
+            Ok(owned) => owned,
+            Err(error) => {
+                if matches!(error, ownership::TakeError::Deleted) {
+                    self.log.end(Life::Deleted);
+                }
+                return Err(error.into());
+            }
+        };
+        Metrics::add(&self.log.shared.metrics.owners_taken);
+        self.owned = Some(owned);
+        // A coordinator replays its log after a failure, so its end must be known for certain.
+        if self.log.is_group_log() {
+            self.read_history().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads what was written without us, or before us, up to a barrier.
+    async fn read_history(&mut self) -> Result<(), AppendError> {
+        let end = match self.settled {
+            Some(end) => end,
+            None => self.barrier().await?,
+        };
+        self.history
+            .read(&self.log, end)
+            .await
+            .map_err(|error| AppendError::Unavailable(error.into()))
+    }
+
+    /// Writes a barrier and answers the end of the records before it.
+    async fn barrier(&mut self) -> Result<i64, AppendError> {
+        let Some(owned) = &mut self.owned else {
+            return Err(AppendError::NotOwner);
+        };
+        Metrics::add(&self.log.shared.metrics.barriers);
+        let marker = match owned.barrier().await {
+            Ok(marker) => marker,
+            Err(error) => {
+                self.owned = None;
+                return Err(AppendError::Unavailable(error.into()));
+            }
+        };
+        let (anchor, end) = bounds::end_before(&self.log.shared.admin, &self.log.topic, marker)
+            .await
+            .map_err(|error| AppendError::Unavailable(error.into()))?;
+        self.anchor = Some(anchor);
+        self.settled = Some(end);
+        Ok(end)
+    }
+
+    fn refuse_all(&mut self) {
+        self.inbox.close();
+        let in_flight = self.in_flight.drain(..).map(|in_flight| in_flight.append);
+        let mut refused: Vec<Append> = in_flight.chain(self.waiting.take()).collect();
+        while let Ok(append) = self.inbox.try_recv() {
+            refused.push(append);
+        }
+        for append in refused {
+            append.answer(Err(AppendError::Deleted));
+        }
+    }
+}
+
+/// The receipt of the first entry in flight.
+async fn first(in_flight: &mut VecDeque<InFlight>) -> Result<Receipt, SendError> {
+    match in_flight.front_mut() {
+        Some(first) => first.receipt.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn lost(owned: Option<&mut Owned>) -> CloseReason {
+    match owned {
+        Some(owned) => owned.lost().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A small batch on its own memory: as a slice it would keep the whole request alive while it is
+/// held for those who read at the end.
+fn owned_bytes(batch: &Batch) -> Batch {
+    const SMALL: usize = 16 * 1024;
+    if batch.bytes().len() > SMALL {
+        return batch.clone();
+    }
+    let copy = bytes::Bytes::copy_from_slice(batch.bytes());
+    Batch::parse_stored(copy).unwrap_or_else(|_| batch.clone())
+}

@@ -1,0 +1,165 @@
+//! Where a log begins and ends, asked of Pulsar.
+use crate::{
+    admin::{Admin, AdminError, EntryFacts, InternalStats, Position},
+    entry::DecodeError,
+    naming::PulsarTopic,
+};
+
+/// How often the ledgers are asked for again when entries vanish while they are looked at.
+const ATTEMPTS: usize = 5;
+
+/// A log's first and last offsets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// The first offset that can be read.
+    pub(crate) log_start: i64,
+    /// One past the last record: markers at the end do not count, since no reader is given them. So
+    /// every offset below is either a record or a gap that a record behind it shows.
+    pub(crate) high: i64,
+    /// The last entry, marker or not: the next one's offsets follow its index.
+    pub(crate) last: Option<Anchor>,
+}
+
+/// An entry whose index is known for certain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    pub(crate) position: Position,
+    /// Index of the entry's last message.
+    pub(crate) index: i64,
+}
+
+/// Why bounds are not known.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BoundsError {
+    /// Pulsar does not answer, or refuses.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The topic was written without indexes.
+    #[error(transparent)]
+    Unusable(#[from] DecodeError),
+    /// Entries vanished each time they were looked at.
+    #[error("the topic's ledgers keep changing")]
+    Changing,
+}
+
+/// Asks for the bounds of a topic.
+pub(crate) async fn ask(admin: &Admin, topic: &PulsarTopic) -> Result<Bounds, BoundsError> {
+    for _ in 0..ATTEMPTS {
+        let stats = admin.internal_stats(topic).await?;
+        if let Some(bounds) = of(admin, topic, &stats).await? {
+            return Ok(bounds);
+        }
+    }
+    Err(BoundsError::Changing)
+}
+
+/// `None` where an entry is gone that the ledgers still name.
+async fn of(
+    admin: &Admin,
+    topic: &PulsarTopic,
+    stats: &InternalStats,
+) -> Result<Option<Bounds>, BoundsError> {
+    let (Some(first), Some(last)) = (stats.first(), stats.last()) else {
+        // Nothing is there, but what was there and trimmed had numbers.
+        let high = stats
+            .index_on_record()
+            .map_or(0, |index| index.saturating_add(1))
+            .max(0);
+        return Ok(Some(Bounds {
+            log_start: high,
+            high,
+            last: None,
+        }));
+    };
+    let Some(facts) = admin.entry(topic, last).await? else {
+        return Ok(None);
+    };
+    let index = facts.index.ok_or(DecodeError::NoIndex)?;
+    let log_start = if first == last {
+        base(facts)?
+    } else {
+        let Some(facts) = admin.entry(topic, first).await? else {
+            return Ok(None);
+        };
+        base(facts)?
+    };
+    let Some(high) = readable_end(admin, topic, stats, last, facts).await? else {
+        return Ok(None);
+    };
+    let last = Anchor {
+        position: last,
+        index,
+    };
+    Ok(Some(Bounds {
+        log_start,
+        high: high.max(log_start),
+        last: Some(last),
+    }))
+}
+
+fn base(facts: EntryFacts) -> Result<i64, DecodeError> {
+    facts.base().ok_or(DecodeError::NoIndex)
+}
+
+/// One past the last record at or before `position`; where only markers are left, the first one's
+/// index.
+async fn readable_end(
+    admin: &Admin,
+    topic: &PulsarTopic,
+    stats: &InternalStats,
+    position: Position,
+    facts: EntryFacts,
+) -> Result<Option<i64>, BoundsError> {
+    let (mut position, mut facts) = (position, facts);
+    loop {
+        let index = facts.index.ok_or(DecodeError::NoIndex)?;
+        if !facts.marker {
+            return Ok(Some(index + 1));
+        }
+        let Some(before) = stats.before(position) else {
+            return Ok(Some(index));
+        };
+        position = before;
+        facts = match admin.entry(topic, position).await? {
+            Some(facts) => facts,
+            None => return Ok(None),
+        };
+    }
+}
+
+/// One past the last record before the marker at `marker`, which has just been written.
+pub(crate) async fn end_before(
+    admin: &Admin,
+    topic: &PulsarTopic,
+    marker: Position,
+) -> Result<(Anchor, i64), BoundsError> {
+    for _ in 0..ATTEMPTS {
+        let stats = admin.internal_stats(topic).await?;
+        let Some(facts) = admin.entry(topic, marker).await? else {
+            continue;
+        };
+        let index = facts.index.ok_or(DecodeError::NoIndex)?;
+        if let Some(end) = readable_end(admin, topic, &stats, marker, facts).await? {
+            return Ok((
+                Anchor {
+                    position: marker,
+                    index,
+                },
+                end,
+            ));
+        }
+    }
+    Err(BoundsError::Changing)
+}
+
+/// The first offset that can be read now, with one look at the ledgers; `None` where they hold
+/// nothing.
+pub(crate) async fn log_start(
+    admin: &Admin,
+    topic: &PulsarTopic,
+) -> Result<Option<i64>, BoundsError> {
+    let Some(first) = admin.internal_stats(topic).await?.first() else {
+        return Ok(None);
+    };
+    Ok(admin.entry(topic, first).await?.and_then(EntryFacts::base))
+}

@@ -1,0 +1,291 @@
+//! Topics on Pulsar.
+use std::{
+    ops::Range,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kop_store::{
+    Catalog, CatalogError, CreateError, DeleteError, NewTopic, OpenError, PartitionId, Topic,
+    TopicClass,
+};
+use kop_wire::TopicName;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::{
+    EntryFormat, PulsarMetrics, PulsarOptions,
+    admin::{AdminError, PartitionedTopic},
+    bounds::BoundsError,
+    connect::{self, ConnectError},
+    log::{Life, Log},
+    naming::{is_hidden, split_partition},
+    ownership::TakeError,
+    partition::{Opening, OpeningError, PulsarPartition},
+    producer_ids,
+    shared::{Shared, sweep},
+    topics::{Known, TOPIC_ID, describe},
+};
+
+/// Topics asked for at once while all are listed.
+const LISTED_AT_ONCE: usize = 16;
+/// How long closing waits for what is in flight.
+const CLOSING: Duration = Duration::from_secs(20);
+
+/// Kafka's topics on one Pulsar cluster. Clones are the same store.
+#[derive(Debug, Clone)]
+pub struct PulsarStore {
+    shared: Arc<Shared>,
+}
+
+impl PulsarStore {
+    /// Checks that the Pulsar is there and numbers entries, and that the topics' namespace exists.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub async fn connect(options: PulsarOptions) -> Result<Self, ConnectError> {
+        let shared = Arc::new(connect::connect(options).await?);
+        tokio::spawn(sweep(Arc::downgrade(&shared)));
+        Ok(Self { shared })
+    }
+
+    /// What the store has counted so far.
+    #[must_use]
+    pub fn metrics(&self) -> PulsarMetrics {
+        self.shared.metrics.snapshot()
+    }
+
+    /// The name of a topic within the keys of `__consumer_offsets`: Pulsar's full name, as `KoP`.
+    #[must_use]
+    pub fn stored_topic_name(&self, topic: &TopicName) -> String {
+        self.shared.naming.stored_name(topic)
+    }
+
+    /// The topic that a key of `__consumer_offsets` names; `None` where Kafka allows no such name.
+    #[must_use]
+    pub fn topic_from_stored(&self, stored: &str) -> Option<TopicName> {
+        self.shared.naming.kafka_name(stored).ok()
+    }
+
+    /// Answers what is in flight and gives every partition back.
+    pub async fn close(&self) {
+        self.shared.closing.store(true, Ordering::Release);
+        let logs = self.shared.open_logs();
+        for log in &logs {
+            log.end(Life::Closing);
+        }
+        let ended = async {
+            for log in &logs {
+                log.ended().await;
+            }
+        };
+        if timeout(CLOSING, ended).await.is_err() {
+            tracing::warn!("partitions were not all given back in time");
+        }
+        self.shared.cursors.clear();
+    }
+
+    async fn known(&self, name: &TopicName) -> Result<Option<Known>, AdminError> {
+        let Shared {
+            topics,
+            admin,
+            naming,
+            ..
+        } = &*self.shared;
+        topics.find(admin, naming, name).await
+    }
+
+    /// Names of the topics that Kafka clients see without naming them.
+    async fn names(&self) -> Result<Vec<TopicName>, AdminError> {
+        let Shared { admin, naming, .. } = &*self.shared;
+        let home = naming.user_namespace();
+        let mut full = admin.partitioned_topics(&home).await?;
+        let plain = admin.topics(&home).await?;
+        full.extend(
+            plain
+                .into_iter()
+                .filter(|name| split_partition(name).is_none()),
+        );
+        let internal = admin
+            .partitioned_topics(&naming.metadata_namespace())
+            .await?;
+        full.extend(internal.into_iter().filter(|full| {
+            naming
+                .kafka_name(full)
+                .is_ok_and(|name| TopicClass::of(&name).is_internal())
+        }));
+        let mut names: Vec<TopicName> = full
+            .iter()
+            .filter(|name| !is_hidden(name.rsplit('/').next().unwrap_or_default()))
+            .filter_map(|name| naming.kafka_name(name).ok())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    async fn log(&self, known: &Known, index: i32) -> Result<Arc<Log>, OpenError> {
+        let topic = known.partition(index).ok_or(OpenError::Unknown)?;
+        let slot = self.shared.slot(&topic);
+        let opening = Opening {
+            new: self.shared.has_made(&known.pulsar),
+            topic,
+            layout: known.layout(self.shared.options.entry_format),
+            shared: Arc::clone(&self.shared),
+        };
+        let log = slot
+            .get_or_try_init(|| opening.open())
+            .await
+            .map_err(open_error)?;
+        Ok(Arc::clone(log))
+    }
+}
+
+impl Catalog for PulsarStore {
+    type Partition = PulsarPartition;
+
+    async fn create(&self, topic: NewTopic) -> Result<Topic, CreateError> {
+        let NewTopic { name, partitions } = topic;
+        let Shared {
+            admin,
+            naming,
+            topics,
+            ..
+        } = &*self.shared;
+        let pulsar = naming.topic(&name);
+        let local = pulsar.path().rsplit('/').next().unwrap_or_default();
+        if is_hidden(local) || split_partition(local).is_some() {
+            return Err(CreateError::Refused(format!(
+                "{local} is a name that Pulsar uses itself"
+            )));
+        }
+        if partitions == 0 {
+            return Err(CreateError::Refused(
+                "a topic has at least one partition".to_owned(),
+            ));
+        }
+        let internal = TopicClass::of(&name).is_internal();
+        if internal {
+            admin
+                .create_namespace(pulsar.namespace())
+                .await
+                .map_err(unavailable)?;
+        }
+        let mut metadata = PartitionedTopic {
+            partitions,
+            ..PartitionedTopic::default()
+        };
+        metadata
+            .properties
+            .insert(TOPIC_ID.to_owned(), Uuid::new_v4().to_string());
+        if internal {
+            metadata
+                .properties
+                .insert(EntryFormat::PROPERTY.to_owned(), "PULSAR".to_owned());
+        }
+        match admin.create_partitioned(&pulsar, &metadata).await {
+            Ok(()) => {}
+            Err(AdminError::Conflict(_)) => return Err(CreateError::Exists(name)),
+            Err(error @ (AdminError::NotFound(_) | AdminError::Refused { status: 412, .. })) => {
+                return Err(CreateError::Refused(error.to_string()));
+            }
+            Err(error) => return Err(unavailable(error)),
+        }
+        self.shared.note_made(&pulsar, true);
+        let known = describe(naming, &name, pulsar, &metadata);
+        topics.remember(known.clone());
+        Ok(known.topic)
+    }
+
+    async fn delete(&self, topic: &TopicName) -> Result<(), DeleteError> {
+        let failed = |error: AdminError| DeleteError::Unavailable(error.into());
+        let Shared {
+            admin,
+            topics,
+            cursors,
+            ..
+        } = &*self.shared;
+        let known = self.known(topic).await.map_err(failed)?;
+        let known = known.ok_or_else(|| DeleteError::Unknown(topic.clone()))?;
+        topics.forget(&known.pulsar);
+        let deleted = if known.partitioned {
+            admin.delete_partitioned(&known.pulsar).await
+        } else {
+            admin.delete_plain(&known.pulsar).await
+        };
+        match deleted {
+            Ok(()) => {}
+            Err(AdminError::NotFound(_)) => return Err(DeleteError::Unknown(topic.clone())),
+            Err(error) => return Err(failed(error)),
+        }
+        topics.forget(&known.pulsar);
+        self.shared.note_made(&known.pulsar, false);
+        for index in 0..i32::try_from(known.topic.partitions).unwrap_or(i32::MAX) {
+            let Some(partition) = known.partition(index) else {
+                break;
+            };
+            if let Some(log) = self.shared.forget(&partition) {
+                log.end(Life::Deleted);
+            }
+            cursors.forget(&partition);
+        }
+        Ok(())
+    }
+
+    async fn find(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {
+        let known = self.known(topic).await;
+        Ok(known
+            .map_err(|error| CatalogError::Unavailable(error.into()))?
+            .map(|k| k.topic))
+    }
+
+    async fn list(&self) -> Result<Vec<Topic>, CatalogError> {
+        let failed = |error: AdminError| CatalogError::Unavailable(error.into());
+        let names = self.names().await.map_err(failed)?;
+        let found: Vec<Option<Known>> = stream::iter(names)
+            .map(async |name| self.known(&name).await)
+            .buffered(LISTED_AT_ONCE)
+            .try_collect()
+            .await
+            .map_err(failed)?;
+        Ok(found
+            .into_iter()
+            .flatten()
+            .map(|known| known.topic)
+            .collect())
+    }
+
+    async fn open(&self, id: &PartitionId) -> Result<PulsarPartition, OpenError> {
+        if self.shared.closing.load(Ordering::Acquire) {
+            return Err(OpenError::Unavailable("the gateway is closing".into()));
+        }
+        let known = self
+            .known(&id.topic)
+            .await
+            .map_err(|error| OpenError::Unavailable(error.into()))?
+            .ok_or(OpenError::Unknown)?;
+        self.log(&known, id.index).await.map(PulsarPartition::new)
+    }
+
+    async fn allocate_producer_ids(&self, count: u32) -> Result<Range<i64>, CatalogError> {
+        producer_ids::take(&self.shared, count).await
+    }
+}
+
+fn unavailable(error: AdminError) -> CreateError {
+    CreateError::Unavailable(error.into())
+}
+
+fn open_error(error: OpeningError) -> OpenError {
+    match error {
+        OpeningError::Take(TakeError::Deleted)
+        | OpeningError::Reader(pulsar_client::ReaderError::NotFound(_))
+        | OpeningError::Bounds(BoundsError::Admin(AdminError::NotFound(_))) => OpenError::Unknown,
+        OpeningError::Take(TakeError::NotOwner(_)) => OpenError::NotOwner,
+        OpeningError::Bounds(BoundsError::Unusable(error)) => {
+            OpenError::Unusable(error.to_string())
+        }
+        error => OpenError::Unavailable(error.into()),
+    }
+}

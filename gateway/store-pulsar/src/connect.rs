@@ -1,0 +1,207 @@
+//! The first look at a Pulsar: is it there, and does it give what offsets are made of?
+use std::{collections::BTreeMap, path::PathBuf};
+
+use pulsar_client::{Authentication, Client, ClientOptions, LookupError, TlsOptions, TokenSource};
+
+use crate::{
+    PulsarOptions,
+    admin::{Admin, AdminError, Retention},
+    shared::Shared,
+};
+
+const INTERCEPTORS: &str = "brokerEntryMetadataInterceptors";
+const INDEX_INTERCEPTOR: &str = "org.apache.pulsar.common.intercept.AppendIndexMetadataInterceptor";
+const EXPOSING: &str = "exposingBrokerEntryMetadataToClientEnabled";
+
+/// Why a Pulsar cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The file of authorities cannot be read.
+    #[error("certificate authorities {path}")]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The admin API does not answer, or refuses.
+    #[error("pulsar's admin API at {url}")]
+    Admin {
+        /// Where it was looked for.
+        url: String,
+        /// What came.
+        #[source]
+        source: AdminError,
+    },
+    /// The binary protocol does not answer, or refuses.
+    #[error("pulsar at {url}")]
+    Pulsar {
+        /// Where it was looked for.
+        url: String,
+        /// What came.
+        #[source]
+        source: LookupError,
+    },
+    /// The brokers lack settings.
+    #[error(
+        "the brokers lack settings; add to broker.conf (or standalone.conf) and restart: {lines}"
+    )]
+    Settings {
+        /// The missing lines.
+        lines: String,
+    },
+    /// The topics' namespace does not exist and cannot be made.
+    #[error("namespace {namespace} does not exist and cannot be made")]
+    Namespace {
+        /// `tenant/namespace`.
+        namespace: String,
+        /// Why not.
+        #[source]
+        source: AdminError,
+    },
+}
+
+/// Looks at the Pulsar and prepares what a store needs.
+pub(crate) async fn connect(options: PulsarOptions) -> Result<Shared, ConnectError> {
+    // Whichever part of the process is first decides; all of ours use the same provider.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let ca = match &options.ca_file {
+        None => None,
+        Some(path) => Some(
+            std::fs::read(path).map_err(|source| ConnectError::Authorities {
+                path: path.clone(),
+                source,
+            })?,
+        ),
+    };
+    let failed = |source| ConnectError::Admin {
+        url: options.admin_url.clone(),
+        source,
+    };
+    let admin = Admin::new(
+        &options.admin_url,
+        options.token_file.clone(),
+        ca.as_deref(),
+    )
+    .map_err(failed)?;
+    admin.clusters().await.map_err(failed)?;
+    match admin.broker_settings().await {
+        Ok(settings) => check_settings(&settings)?,
+        Err(error) => {
+            tracing::warn!(%error, "broker settings cannot be seen; topics without entry indexes \
+                will be refused when they are opened");
+        }
+    }
+    let client = Client::new(client_options(&options));
+    let namespace = format!("{}/{}", options.tenant, options.namespace);
+    check_namespace(&admin, &namespace).await?;
+    client
+        .topics_of_namespace(&namespace)
+        .await
+        .map_err(|source| ConnectError::Pulsar {
+            url: options.service_url.clone(),
+            source,
+        })?;
+    tracing::info!(
+        node = options.node_name,
+        url = options.service_url,
+        "connected to pulsar"
+    );
+    Ok(Shared::new(options, client, admin))
+}
+
+fn client_options(options: &PulsarOptions) -> ClientOptions {
+    let mut client = ClientOptions::new(options.service_url.clone());
+    client.authentication = options
+        .token_file
+        .clone()
+        .map(|path| Authentication::Token(TokenSource::File(path)));
+    client.tls = TlsOptions {
+        ca_file: options.ca_file.clone(),
+    };
+    client
+}
+
+fn check_settings(settings: &BTreeMap<String, String>) -> Result<(), ConnectError> {
+    let value = |name: &str| settings.get(name).map(String::as_str).unwrap_or_default();
+    let mut lines = Vec::new();
+    if !value(INTERCEPTORS).contains(INDEX_INTERCEPTOR) {
+        lines.push(format!("{INTERCEPTORS}={INDEX_INTERCEPTOR}"));
+    }
+    if value(EXPOSING) != "true" {
+        lines.push(format!("{EXPOSING}=true"));
+    }
+    if value("brokerDeleteInactiveTopicsEnabled") == "true" {
+        tracing::warn!(
+            "brokerDeleteInactiveTopicsEnabled=true: the brokers delete topics without \
+             subscriptions or producers, and their records; set it to false"
+        );
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(ConnectError::Settings {
+        lines: lines.join(" and "),
+    })
+}
+
+/// A namespace that someone else made keeps its retention: it is theirs to decide what is removed.
+async fn check_namespace(admin: &Admin, namespace: &str) -> Result<(), ConnectError> {
+    let failed = |source| ConnectError::Namespace {
+        namespace: namespace.to_owned(),
+        source,
+    };
+    if !admin.namespace_exists(namespace).await.map_err(failed)? {
+        admin.create_namespace(namespace).await.map_err(failed)?;
+        tracing::info!(namespace, "namespace made, with unlimited retention");
+        return Ok(());
+    }
+    match admin.retention(namespace).await {
+        Ok(retention) => {
+            if retention.is_none_or(Retention::keeps_nothing) {
+                tracing::warn!(
+                    namespace,
+                    "the namespace has no retention of its own: unless the brokers' default says \
+                     otherwise, Pulsar removes records that no subscription holds; set one with \
+                     pulsar-admin namespaces set-retention"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(namespace, %error, "retention cannot be seen"),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn brokers_that_number_entries_and_show_it_are_taken() {
+        let list = format!("[{INDEX_INTERCEPTOR}]");
+        assert!(check_settings(&settings(&[(INTERCEPTORS, &list), (EXPOSING, "true")])).is_ok());
+    }
+
+    #[test]
+    fn the_lines_that_are_missing_are_named() {
+        let error = check_settings(&settings(&[(EXPOSING, "false")]))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(&format!("{INTERCEPTORS}={INDEX_INTERCEPTOR}")),
+            "{error}"
+        );
+        assert!(
+            error.contains("exposingBrokerEntryMetadataToClientEnabled=true"),
+            "{error}"
+        );
+    }
+}

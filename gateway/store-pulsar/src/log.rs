@@ -1,0 +1,348 @@
+//! One partition as all its handles and tasks share it.
+//!
+//! Two feed it: the writer with the receipts of what this gateway wrote, and the tail reader with
+//! everything that anyone wrote. The high watermark is the end of the last *record* known; a marker
+//! raises it only when a record follows, so that below it there is never an end that no reader can
+//! reach.
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use kop_store::{ReadLimit, Watermarks};
+use kop_wire::Offset;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    admin::Position,
+    append::Append,
+    bounds::Bounds,
+    clock,
+    entry::{self, Layout, Placed, Span},
+    metrics::Metrics,
+    naming::PulsarTopic,
+    offset_index::{OffsetIndex, Point},
+    ring::Ring,
+    shared::Shared,
+};
+
+/// Positions of the newest entries that are kept to look up receipts in.
+const SEEN: usize = 512;
+/// Points of the offset index per partition, and their distance in offsets to begin with.
+const INDEX_POINTS: usize = 512;
+const INDEX_SPACING: i64 = 128;
+
+/// One partition.
+pub(crate) struct Log {
+    pub(crate) topic: PulsarTopic,
+    pub(crate) layout: Layout,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) appends: mpsc::Sender<Append>,
+    state: Mutex<State>,
+    high: watch::Sender<i64>,
+    life: watch::Sender<Life>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Milliseconds since the epoch of the last read or append.
+    used: AtomicU64,
+}
+
+/// Whether a partition is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// action: reads and appends.
+    /// transition: to `Closing` by a draining gateway, to `Deleted` with its topic.
+    Serving,
+    /// action: answers what is in flight. End.
+    Closing,
+    /// action: refuses everything. End.
+    Deleted,
+}
+
+struct State {
+    log_start: i64,
+    ring: Ring,
+    index: OffsetIndex,
+    seen: VecDeque<(Position, Span)>,
+}
+
+/// What is known in memory of a read.
+pub(crate) enum Lookup {
+    /// The batches.
+    Held(Vec<Placed>),
+    /// The read begins at the end.
+    AtEnd,
+    /// The read begins outside of the log.
+    OutOfRange,
+    /// They are to be read from Pulsar.
+    Stored,
+}
+
+impl Log {
+    pub(crate) fn new(
+        topic: PulsarTopic,
+        layout: Layout,
+        shared: Arc<Shared>,
+        appends: mpsc::Sender<Append>,
+        bounds: Bounds,
+    ) -> Self {
+        let ring = Ring::new(bounds.high, Arc::clone(&shared.budget));
+        Self {
+            topic,
+            layout,
+            shared,
+            appends,
+            state: Mutex::new(State {
+                log_start: bounds.log_start,
+                ring,
+                index: OffsetIndex::new(INDEX_POINTS, INDEX_SPACING),
+                seen: VecDeque::new(),
+            }),
+            high: watch::Sender::new(bounds.high),
+            life: watch::Sender::new(Life::Serving),
+            tasks: Mutex::new(Vec::new()),
+            used: AtomicU64::new(clock::now_millis()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the topic is `__consumer_offsets`.
+    pub(crate) fn is_group_log(&self) -> bool {
+        self.layout == Layout::GroupLog
+    }
+
+    pub(crate) fn watermarks(&self) -> Watermarks {
+        let high = *self.high.borrow();
+        let log_start = self.state().log_start.min(high);
+        Watermarks {
+            log_start: Offset(log_start),
+            last_stable: Offset(high),
+            high: Offset(high),
+        }
+    }
+
+    pub(crate) fn log_start(&self) -> i64 {
+        self.state().log_start
+    }
+
+    pub(crate) fn high(&self) -> i64 {
+        *self.high.borrow()
+    }
+
+    /// Follows the high watermark.
+    pub(crate) fn follow(&self) -> watch::Receiver<i64> {
+        self.high.subscribe()
+    }
+
+    /// Follows whether the partition is served.
+    pub(crate) fn life(&self) -> watch::Receiver<Life> {
+        self.life.subscribe()
+    }
+
+    pub(crate) fn is_deleted(&self) -> bool {
+        *self.life.borrow() == Life::Deleted
+    }
+
+    /// Ends the partition's tasks; those who wait for records are woken.
+    pub(crate) fn end(&self, life: Life) {
+        self.life.send_if_modified(|now| {
+            let changes = *now == Life::Serving;
+            if changes {
+                *now = life;
+            }
+            changes
+        });
+        if life == Life::Deleted {
+            self.state().ring.clear();
+        }
+    }
+
+    pub(crate) fn keep(&self, task: JoinHandle<()>) {
+        self.tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(task);
+    }
+
+    /// Waits until the tasks have ended.
+    pub(crate) async fn ended(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            // A task that panicked has ended as well.
+            drop(task.await);
+        }
+    }
+
+    pub(crate) fn touch(&self) {
+        self.used.store(clock::now_millis(), Ordering::Relaxed);
+    }
+
+    /// Milliseconds since the last read or append.
+    pub(crate) fn idle(&self, now: u64) -> u64 {
+        now.saturating_sub(self.used.load(Ordering::Relaxed))
+    }
+
+    /// Looks a read up in memory.
+    pub(crate) fn lookup(&self, from: i64, limit: ReadLimit) -> Lookup {
+        let high = self.high();
+        let state = self.state();
+        if from > high || from < state.log_start {
+            return Lookup::OutOfRange;
+        }
+        if from == high {
+            return Lookup::AtEnd;
+        }
+        if state.ring.holds(from) {
+            return Lookup::Held(state.ring.read(from, limit));
+        }
+        Lookup::Stored
+    }
+
+    /// Whether the batch that holds `offset` is in memory.
+    pub(crate) fn holds(&self, offset: i64) -> bool {
+        self.state().ring.holds(offset)
+    }
+
+    /// A batch of ours has been written there.
+    pub(crate) fn written(&self, position: Position, placed: Placed, span: Span) {
+        {
+            let mut state = self.state();
+            self.note(&mut state, position, span);
+            if span.base > state.ring.end() && self.is_group_log() {
+                // No tail reader will bring what is missing in between.
+                state.ring.restart(span.base);
+            }
+            if span.base == state.ring.end() {
+                state.ring.push([placed], span.end);
+            }
+        }
+        self.raise(span.end);
+    }
+
+    /// An entry was read that stands behind all that was read before. It is unpacked only if it is
+    /// not in memory yet.
+    pub(crate) fn observed(&self, entry: &pulsar_client::Entry) {
+        let Ok(span) = Span::of(&entry.metadata, entry.index) else {
+            return;
+        };
+        let position = position(entry);
+        let known = {
+            let mut state = self.state();
+            self.note(&mut state, position, span);
+            span.end <= state.ring.end()
+        };
+        if !known {
+            let unpacked =
+                entry::decode(self.is_group_log(), &entry.metadata, &entry.payload, span);
+            let mut state = self.state();
+            let end = state.ring.end();
+            let gap = entry::gap(end, span.base);
+            match (unpacked, gap) {
+                (Ok(batches), Ok(gap)) if span.base >= end => {
+                    state.ring.push(gap.into_iter().chain(batches), span.end);
+                }
+                // What cannot be unpacked is the business of those who read there.
+                _ if span.end > end => state.ring.restart(span.end),
+                _ => {}
+            }
+        }
+        self.raise(span.end);
+    }
+
+    /// Remembers where an entry stands.
+    pub(crate) fn learn(&self, position: Position, span: Span) {
+        self.note(&mut self.state(), position, span);
+    }
+
+    fn note(&self, state: &mut State, position: Position, span: Span) {
+        if state.seen.back().is_none_or(|(last, _)| *last < position) {
+            if state.seen.len() == SEEN {
+                state.seen.pop_front();
+            }
+            state.seen.push_back((position, span));
+        } else if let Ok(known) = state.seen.binary_search_by_key(&position, |(p, _)| *p)
+            && state
+                .seen
+                .get(known)
+                .is_some_and(|(_, known)| *known != span)
+        {
+            self.mismatch(position, span);
+        }
+        if let Err(mismatch) = state.index.insert(Point {
+            base: span.base,
+            position,
+        }) {
+            Metrics::add(&self.shared.metrics.offset_mismatches);
+            tracing::error!(topic = %self.topic, %mismatch, "offset index contradicted");
+        }
+    }
+
+    /// An entry has other offsets than it was thought to have.
+    pub(crate) fn mismatch(&self, position: Position, span: Span) {
+        Metrics::add(&self.shared.metrics.offset_mismatches);
+        tracing::error!(topic = %self.topic, %position, base = span.base, end = span.end,
+            "entry has other offsets than expected");
+    }
+
+    /// The offsets of an entry, if it is one of the newest.
+    pub(crate) fn seen(&self, position: Position) -> Option<Span> {
+        let state = self.state();
+        let known = state
+            .seen
+            .binary_search_by_key(&position, |(p, _)| *p)
+            .ok()?;
+        state.seen.get(known).map(|(_, span)| *span)
+    }
+
+    /// The known entries around an offset.
+    pub(crate) fn around(&self, offset: i64) -> (Option<Point>, Option<Point>) {
+        let state = self.state();
+        (state.index.floor(offset), state.index.above(offset))
+    }
+
+    /// The records before `offset` are gone.
+    pub(crate) fn trimmed(&self, offset: i64) {
+        let mut state = self.state();
+        state.log_start = state.log_start.max(offset);
+        state.index.trim_before(offset);
+    }
+
+    /// Gives the memory of the newest batches back.
+    pub(crate) fn forget_ring(&self) {
+        self.state().ring.clear();
+    }
+
+    pub(crate) fn raise(&self, to: i64) {
+        self.high.send_if_modified(|high| {
+            let rises = to > *high;
+            if rises {
+                *high = to;
+            }
+            rises
+        });
+    }
+}
+
+/// Where an entry stands.
+pub(crate) fn position(entry: &pulsar_client::Entry) -> Position {
+    Position {
+        ledger: entry.id.ledger,
+        entry: entry.id.entry,
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,56 @@
+//! What the engine counts about itself.
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters of one store. They only rise.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    pub(crate) offset_mismatches: AtomicU64,
+    pub(crate) unproven_receipts: AtomicU64,
+    pub(crate) ring_reads: AtomicU64,
+    pub(crate) stored_reads: AtomicU64,
+    pub(crate) readers_opened: AtomicU64,
+    pub(crate) owners_taken: AtomicU64,
+    pub(crate) barriers: AtomicU64,
+    pub(crate) rebuilds: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PulsarMetrics {
+    /// Entries whose index was not the one that was expected. Must stay 0.
+    pub offset_mismatches: u64,
+    /// Receipts whose offset had to be looked up, because others wrote in between or a ledger ended.
+    pub unproven_receipts: u64,
+    /// Reads answered from memory.
+    pub ring_reads: u64,
+    /// Reads answered from Pulsar.
+    pub stored_reads: u64,
+    /// Readers opened at the brokers.
+    pub readers_opened: u64,
+    /// Times that a partition's ownership was won.
+    pub owners_taken: u64,
+    /// Barriers written while taking over.
+    pub barriers: u64,
+    /// Times that a log was read for what idempotent producers had written.
+    pub rebuilds: u64,
+}
+
+impl Metrics {
+    pub(crate) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self) -> PulsarMetrics {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        PulsarMetrics {
+            offset_mismatches: get(&self.offset_mismatches),
+            unproven_receipts: get(&self.unproven_receipts),
+            ring_reads: get(&self.ring_reads),
+            stored_reads: get(&self.stored_reads),
+            readers_opened: get(&self.readers_opened),
+            owners_taken: get(&self.owners_taken),
+            barriers: get(&self.barriers),
+            rebuilds: get(&self.rebuilds),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What the engine is told about the Pulsar it stands on.
+use std::path::PathBuf;
+
+/// Where the Pulsar is, who we are there, and where topics go.
+#[derive(Debug, Clone)]
+pub struct PulsarOptions {
+    /// Binary service URL: `pulsar://host:port[,host:port]` or `pulsar+ssl://…`.
+    pub service_url: String,
+    /// Base URL of the admin REST API: `http://host:port` or `https://…`.
+    pub admin_url: String,
+    /// File with the token that authenticates us, read again whenever it is needed.
+    pub token_file: Option<PathBuf>,
+    /// PEM file with the authorities that sign the brokers' certificates.
+    pub ca_file: Option<PathBuf>,
+    /// Tenant of topics with a bare name and of the metadata namespace.
+    pub tenant: String,
+    /// Namespace of topics with a bare name.
+    pub namespace: String,
+    /// Namespace of `__consumer_offsets` and the other topics that Kafka keeps for itself.
+    pub metadata_namespace: String,
+    /// How records are written into topics that do not say it themselves.
+    pub entry_format: EntryFormat,
+    /// Partitions that `__consumer_offsets` is made with.
+    pub offsets_partitions: u32,
+    /// Name of this gateway, for messages.
+    pub node_name: String,
+}
+
+/// How a Kafka batch is laid out in a Pulsar entry. Reading understands both, entry by entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryFormat {
+    /// Each Kafka record a Pulsar message: Pulsar and Kafka clients read each other.
+    Pulsar,
+    /// The client's batch as it came: fastest, readable for Kafka clients.
+    Kafka,
+}
+
+impl EntryFormat {
+    /// Topic property in which KoP keeps a topic's own format.
+    pub const PROPERTY: &'static str = "kafkaEntryFormat";
+
+    /// The format that a topic property or setting names; `mixed_kafka` topics are written as `kafka`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "pulsar" => Some(Self::Pulsar),
+            "kafka" | "mixed_kafka" => Some(Self::Kafka),
+            _ => None,
+        }
+    }
+}

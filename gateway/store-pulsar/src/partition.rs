@@ -1,0 +1,185 @@
+//! A handle to one partition.
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kop_store::{
+    AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset, Watermarks,
+};
+use kop_wire::{Batch, Offset, Timestamp};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    append::{Append, MAX_WAITING, Writer},
+    bounds::{self, BoundsError},
+    entry::{Layout, Placed},
+    log::{Life, Log, Lookup},
+    metrics::Metrics,
+    naming::PulsarTopic,
+    offset_time,
+    ownership::{self, TakeError},
+    read,
+    shared::Shared,
+    tail,
+};
+
+/// One partition of a Kafka topic, on its Pulsar topic.
+#[derive(Debug, Clone)]
+pub struct PulsarPartition {
+    log: Arc<Log>,
+}
+
+/// What a partition is opened with.
+pub(crate) struct Opening {
+    /// Nobody can have anything on its way to the topic: we have just made it.
+    pub(crate) new: bool,
+    pub(crate) topic: PulsarTopic,
+    pub(crate) layout: Layout,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Why a partition was not opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpeningError {
+    #[error(transparent)]
+    Bounds(#[from] BoundsError),
+    #[error(transparent)]
+    Reader(#[from] pulsar_client::ReaderError),
+    #[error(transparent)]
+    Take(#[from] TakeError),
+    #[error("barrier not written")]
+    Barrier(#[from] pulsar_client::SendError),
+}
+
+impl Opening {
+    /// Learns the partition's bounds and starts its tasks. User data is owned at the first append;
+    /// a coordinator's log before it is read, so that nothing of an earlier owner comes later.
+    pub(crate) async fn open(self) -> Result<Arc<Log>, OpeningError> {
+        let Self {
+            new,
+            topic,
+            layout,
+            shared,
+        } = self;
+        let group_log = layout == Layout::GroupLog;
+        let (owned, tail, bounds) = if group_log {
+            let mut owned = ownership::take(&shared.client, &topic).await?;
+            Metrics::add(&shared.metrics.owners_taken);
+            if !new {
+                owned.barrier().await?;
+                Metrics::add(&shared.metrics.barriers);
+            }
+            (Some(owned), None, bounds::ask(&shared.admin, &topic).await?)
+        } else {
+            let start = pulsar_client::ReaderStart::Latest;
+            let reader = shared
+                .client
+                .reader(topic.as_str(), start, tail::options())
+                .await?;
+            (
+                None,
+                Some(reader),
+                bounds::ask(&shared.admin, &topic).await?,
+            )
+        };
+        let (appends, inbox) = mpsc::channel(MAX_WAITING);
+        let log = Arc::new(Log::new(topic, layout, shared, appends, bounds));
+        let empty = bounds.last.is_none();
+        let writer = Writer::new(Arc::clone(&log), inbox, owned, bounds.last, empty);
+        log.keep(tokio::spawn(writer.run()));
+        if let Some(reader) = tail {
+            // A reader that has to be opened again before it saw anything begins at the last entry
+            // known now, or at the first one.
+            let from = bounds
+                .last
+                .map_or(pulsar_client::ReaderStart::Earliest, |last| {
+                    pulsar_client::ReaderStart::At(pulsar_client::EntryId {
+                        ledger: last.position.ledger,
+                        entry: last.position.entry,
+                    })
+                });
+            log.keep(tokio::spawn(tail::follow(Arc::clone(&log), reader, from)));
+        }
+        Ok(log)
+    }
+}
+
+impl PulsarPartition {
+    pub(crate) fn new(log: Arc<Log>) -> Self {
+        Self { log }
+    }
+
+    fn gone(&self) -> AppendError {
+        if self.log.is_deleted() {
+            AppendError::Deleted
+        } else {
+            AppendError::Unavailable("the gateway is closing".into())
+        }
+    }
+}
+
+impl Partition for PulsarPartition {
+    async fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
+        self.log.touch();
+        let (reply, answer) = oneshot::channel();
+        // The channel hands out room in the order in which it was first asked for.
+        self.log
+            .appends
+            .send(Append { batch, reply })
+            .await
+            .map_err(|_| self.gone())?;
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    async fn read(&self, from: Offset, limit: ReadLimit) -> Result<Fetched, ReadError> {
+        self.log.touch();
+        if self.log.is_deleted() {
+            return Err(ReadError::Deleted);
+        }
+        let chunks = match self.log.lookup(from.0, limit) {
+            Lookup::Held(batches) => {
+                Metrics::add(&self.log.shared.metrics.ring_reads);
+                batches.iter().flat_map(Placed::chunks).collect()
+            }
+            Lookup::AtEnd => Vec::<Bytes>::new(),
+            Lookup::OutOfRange => {
+                let Watermarks {
+                    log_start, high, ..
+                } = self.log.watermarks();
+                return Err(ReadError::OutOfRange { log_start, high });
+            }
+            Lookup::Stored => read::stored(&self.log, from.0, limit).await?,
+        };
+        Ok(Fetched {
+            chunks,
+            watermarks: self.log.watermarks(),
+        })
+    }
+
+    fn watermarks(&self) -> Watermarks {
+        self.log.watermarks()
+    }
+
+    async fn advanced(&self, past: Offset) {
+        let mut high = self.log.follow();
+        let mut life = self.log.life();
+        tokio::select! {
+            _ = high.wait_for(|high| *high > past.0) => {}
+            _ = life.wait_for(|life| *life != Life::Serving) => {}
+        }
+    }
+
+    async fn offset_at(&self, time: Timestamp) -> Result<Option<TimestampedOffset>, ReadError> {
+        self.log.touch();
+        if self.log.is_deleted() {
+            return Err(ReadError::Deleted);
+        }
+        offset_time::first_at(&self.log, time).await
+    }
+
+    async fn truncate_before(&self, _offset: Offset) -> Result<(), ReadError> {
+        Err(ReadError::Unreadable(
+            "records of a Pulsar topic cannot be deleted by offset; set a retention instead"
+                .to_owned(),
+        ))
+    }
+}

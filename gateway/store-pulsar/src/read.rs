@@ -1,0 +1,349 @@
+//! Reading what is no longer in memory: sequential readers, parked between one fetch and the next.
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use kop_store::{ReadError as StoreReadError, ReadLimit};
+use kop_wire::Offset;
+use pulsar_client::{EntryId, Reader, ReaderOptions, ReaderStart};
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    admin::Position,
+    bounds,
+    entry::{self, DecodeError, Placed, Span},
+    log::{Log, position},
+    metrics::Metrics,
+    naming::PulsarTopic,
+    offset_index::Point,
+    offset_search::{self, Around},
+};
+
+/// Bytes of entries that one reader may have on their way.
+const RECEIVE_BYTES: usize = 2 * 1024 * 1024;
+/// Readers parked at once, in one store.
+const PARKED: usize = 32;
+/// How long a parked reader is kept.
+const PARKED_FOR: Duration = Duration::from_secs(30);
+/// Offsets that are rather read over than searched.
+const NEAR: i64 = 1_000;
+/// How long the first entry of a read, known to exist, may take; and each further one.
+const FIRST_PATIENCE: Duration = Duration::from_secs(20);
+const NEXT_PATIENCE: Duration = Duration::from_millis(3);
+
+/// A reader somewhere in a partition.
+pub(crate) struct Cursor {
+    topic: PulsarTopic,
+    reader: Reader,
+    /// The offset behind what the reader gave; unknown before the first entry.
+    next: Option<i64>,
+    /// Everything from here on is still to come.
+    reached: Option<i64>,
+    /// Read, but no room for it in the last answer.
+    pending: Option<Unpacked>,
+    parked: Instant,
+}
+
+struct Unpacked {
+    span: Span,
+    batches: Result<Vec<Placed>, DecodeError>,
+}
+
+/// The parked cursors of a store.
+#[derive(Default)]
+pub(crate) struct Cursors {
+    parked: Mutex<Vec<Cursor>>,
+}
+
+impl Cursors {
+    fn parked(&self) -> MutexGuard<'_, Vec<Cursor>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The cursor that stands at `offset`, or a little before.
+    fn take(&self, topic: &PulsarTopic, offset: i64) -> Option<Cursor> {
+        let mut parked = self.parked();
+        let distance = |cursor: &Cursor| {
+            let reached = cursor.reached?;
+            (cursor.topic == *topic && reached <= offset && offset - reached <= NEAR)
+                .then_some(offset - reached)
+        };
+        let best = parked
+            .iter()
+            .enumerate()
+            .filter_map(|(i, cursor)| Some((distance(cursor)?, i)))
+            .min()?;
+        Some(parked.swap_remove(best.1))
+    }
+
+    fn park(&self, mut cursor: Cursor) {
+        cursor.parked = Instant::now();
+        let mut parked = self.parked();
+        if parked.len() >= PARKED
+            && let Some(oldest) =
+                (0..parked.len()).min_by_key(|i| parked.get(*i).map(|cursor| cursor.parked))
+        {
+            parked.swap_remove(oldest);
+        }
+        parked.push(cursor);
+    }
+
+    /// Closes cursors that nobody came back for.
+    pub(crate) fn expire(&self) {
+        let expired: Vec<Cursor> = {
+            let mut parked = self.parked();
+            let now = Instant::now();
+            parked
+                .extract_if(.., |cursor| now - cursor.parked > PARKED_FOR)
+                .collect()
+        };
+        drop(expired);
+    }
+
+    /// Closes the cursors of a topic.
+    pub(crate) fn forget(&self, topic: &PulsarTopic) {
+        self.parked().retain(|cursor| cursor.topic != *topic);
+    }
+
+    /// Closes all cursors.
+    pub(crate) fn clear(&self) {
+        self.parked().clear();
+    }
+}
+
+/// Batches from the one that holds `from` on, read from Pulsar. A record at `from` or behind it is
+/// known to exist.
+pub(crate) async fn stored(
+    log: &Log,
+    from: i64,
+    limit: ReadLimit,
+) -> Result<Vec<Bytes>, StoreReadError> {
+    Metrics::add(&log.shared.metrics.stored_reads);
+    let cursors = &log.shared.cursors;
+    let (mut cursor, opened) = match cursors.take(&log.topic, from) {
+        Some(cursor) => (cursor, false),
+        None => (open(log, from).await?, true),
+    };
+    let read = fill(log, &mut cursor, from, limit, opened).await;
+    if read.is_ok() {
+        cursors.park(cursor);
+    }
+    read
+}
+
+async fn fill(
+    log: &Log,
+    cursor: &mut Cursor,
+    from: i64,
+    limit: ReadLimit,
+    opened: bool,
+) -> Result<Vec<Bytes>, StoreReadError> {
+    let mut chunks = Vec::new();
+    let mut size = 0;
+    let mut next = from;
+    loop {
+        let patience = if chunks.is_empty() {
+            FIRST_PATIENCE
+        } else {
+            NEXT_PATIENCE
+        };
+        let Some(item) = cursor.next(log, next, patience).await? else {
+            break;
+        };
+        if item.span.end <= next {
+            continue;
+        }
+        if opened && chunks.is_empty() && item.span.base > next {
+            // Either nothing stands between, or what did was trimmed.
+            still_there(log, next).await?;
+        }
+        let batches = match &item.batches {
+            Ok(batches) => batches,
+            Err(_) if !chunks.is_empty() => {
+                cursor.pending = Some(item);
+                break;
+            }
+            Err(error) => {
+                let text = format!("offset {}: {error}", item.span.base);
+                return Err(StoreReadError::Unreadable(text));
+            }
+        };
+        let gap = entry::gap(next, item.span.base)
+            .map_err(|error| StoreReadError::Unreadable(error.to_string()))?;
+        let parts: Vec<Bytes> = gap.iter().chain(batches).flat_map(Placed::chunks).collect();
+        let bytes: usize = parts.iter().map(Bytes::len).sum();
+        let progress = limit.at_least_one && chunks.is_empty();
+        if size + bytes > limit.max_bytes && !progress {
+            cursor.pending = Some(item);
+            break;
+        }
+        size += bytes;
+        chunks.extend(parts);
+        next = item.span.end;
+        log.raise(next);
+        if next >= log.high() || log.holds(next) || size >= limit.max_bytes {
+            break;
+        }
+    }
+    cursor.reached = Some(next);
+    Ok(chunks)
+}
+
+impl Cursor {
+    /// The next entry, `None` where it does not come in time and `next` was reached already.
+    async fn next(
+        &mut self,
+        log: &Log,
+        next: i64,
+        patience: Duration,
+    ) -> Result<Option<Unpacked>, StoreReadError> {
+        if let Some(pending) = self.pending.take() {
+            return Ok(Some(pending));
+        }
+        let entry = match timeout(patience, self.reader.next()).await {
+            Ok(Ok(Some(entry))) => entry,
+            Ok(Ok(None)) => return Ok(None),
+            Ok(Err(error)) => return Err(unavailable(log, error)),
+            Err(_) if patience == NEXT_PATIENCE => return Ok(None),
+            Err(error) => return Err(unavailable(log, error)),
+        };
+        let span = Span::of(&entry.metadata, entry.index)
+            .map_err(|error| StoreReadError::Unreadable(error.to_string()))?;
+        if self.next.is_some_and(|end| span.base < end) {
+            log.mismatch(position(&entry), span);
+            return Err(StoreReadError::Unavailable("offsets overlap".into()));
+        }
+        log.learn(position(&entry), span);
+        self.next = Some(span.end);
+        let batches = if span.end <= next {
+            Ok(Vec::new())
+        } else {
+            entry::decode(log.is_group_log(), &entry.metadata, &entry.payload, span)
+        };
+        Ok(Some(Unpacked { span, batches }))
+    }
+}
+
+async fn open(log: &Log, from: i64) -> Result<Cursor, StoreReadError> {
+    let start = start(log, from).await?;
+    Metrics::add(&log.shared.metrics.readers_opened);
+    let options = ReaderOptions {
+        receive_bytes_budget: RECEIVE_BYTES,
+        ..ReaderOptions::default()
+    };
+    let reader = log
+        .shared
+        .client
+        .reader(log.topic.as_str(), start, options)
+        .await
+        .map_err(|error| unavailable(log, error))?;
+    Ok(Cursor {
+        topic: log.topic.clone(),
+        reader,
+        next: None,
+        reached: None,
+        pending: None,
+        parked: Instant::now(),
+    })
+}
+
+/// Where a reader has to begin so that it soon comes to `from`.
+async fn start(log: &Log, from: i64) -> Result<ReaderStart, StoreReadError> {
+    if from == log.log_start() {
+        return Ok(ReaderStart::Earliest);
+    }
+    let (below, above) = log.around(from);
+    if let Some(Point { base, position }) = below
+        && from - base <= NEAR
+    {
+        return Ok(at(position));
+    }
+    let admin = &log.shared.admin;
+    let stats = admin
+        .internal_stats(&log.topic)
+        .await
+        .map_err(|e| unavailable(log, e))?;
+    let around = Around { below, above };
+    let found = offset_search::find(admin, &log.topic, &stats, from, around)
+        .await
+        .map_err(|error| unavailable(log, error))?;
+    Ok(found.map_or(ReaderStart::Earliest, at))
+}
+
+fn at(position: Position) -> ReaderStart {
+    ReaderStart::At(EntryId {
+        ledger: position.ledger,
+        entry: position.entry,
+    })
+}
+
+/// Asks where the log begins now; an offset before that is out of range.
+async fn still_there(log: &Log, offset: i64) -> Result<(), StoreReadError> {
+    let bounds = bounds::ask(&log.shared.admin, &log.topic)
+        .await
+        .map_err(|error| unavailable(log, error))?;
+    log.trimmed(bounds.log_start);
+    if offset >= bounds.log_start {
+        return Ok(());
+    }
+    let high = Offset(log.high());
+    Err(StoreReadError::OutOfRange {
+        log_start: Offset(bounds.log_start),
+        high,
+    })
+}
+
+/// Pulsar does not answer, or the topic is gone.
+pub(crate) fn unavailable(
+    log: &Log,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> StoreReadError {
+    if log.is_deleted() {
+        StoreReadError::Deleted
+    } else {
+        StoreReadError::Unavailable(Box::new(error))
+    }
+}
+
+/// A cursor of its own from `from` on, for a scan.
+pub(crate) struct Scan {
+    cursor: Cursor,
+    log: Arc<Log>,
+    next: i64,
+}
+
+impl Scan {
+    pub(crate) async fn open(log: Arc<Log>, from: i64) -> Result<Self, StoreReadError> {
+        Ok(Self {
+            cursor: open(&log, from).await?,
+            log,
+            next: from,
+        })
+    }
+
+    /// The next entry's batches. One is known to exist.
+    pub(crate) async fn next(&mut self) -> Result<Vec<Placed>, StoreReadError> {
+        loop {
+            let item = self
+                .cursor
+                .next(&self.log, self.next, FIRST_PATIENCE)
+                .await?;
+            let Some(item) = item else {
+                return Ok(Vec::new());
+            };
+            if item.span.end <= self.next {
+                continue;
+            }
+            self.next = item.span.end;
+            // What cannot be unpacked has no timestamps that anyone could ask for.
+            return Ok(item.batches.unwrap_or_default());
+        }
+    }
+
+    /// The offset behind what was read.
+    pub(crate) fn position(&self) -> i64 {
+        self.next
+    }
+}

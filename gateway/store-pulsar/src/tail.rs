@@ -1,0 +1,90 @@
+//! The tail reader of a partition: brings what others write, while the partition is open.
+use std::{sync::Arc, time::Duration};
+
+use pulsar_client::{ReadError, Reader, ReaderError, ReaderOptions, ReaderStart};
+use tokio::time::sleep;
+
+use crate::log::{Life, Log};
+
+const RECEIVE_BYTES: usize = 1024 * 1024;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How tail readers are opened.
+pub(crate) fn options() -> ReaderOptions {
+    ReaderOptions {
+        receive_bytes_budget: RECEIVE_BYTES,
+        ..ReaderOptions::default()
+    }
+}
+
+/// Why a tail reader ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Open(#[from] ReaderError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("topic terminated")]
+    Terminated,
+}
+
+/// Follows the partition's end until it is closed. `reader` began before the log's bounds were
+/// asked for, so that nothing is missed in between.
+pub(crate) async fn follow(log: Arc<Log>, reader: Reader, from: ReaderStart) {
+    let mut life = log.life();
+    tokio::select! {
+        () = read(&log, reader, from) => {}
+        _ = life.wait_for(|life| *life != Life::Serving) => {}
+    }
+}
+
+async fn read(log: &Log, reader: Reader, from: ReaderStart) {
+    let mut reader = Some(reader);
+    let mut next = from;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let opened = match reader.take() {
+            Some(reader) => Ok(reader),
+            None => {
+                log.shared
+                    .client
+                    .reader(log.topic.as_str(), next, options())
+                    .await
+            }
+        };
+        let ended = match opened {
+            Ok(reader) => {
+                let begun = next;
+                let ended = entries(log, reader, &mut next).await;
+                if next != begun {
+                    pause = FIRST_PAUSE;
+                }
+                ended
+            }
+            Err(error) => error.into(),
+        };
+        if matches!(ended, Ended::Open(ReaderError::NotFound(_))) {
+            log.end(Life::Deleted);
+            return;
+        }
+        tracing::debug!(topic = %log.topic, error = %ended, "tail reader ended");
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Reads until the reader ends. `next` is where another one has to begin: at the last entry read,
+/// which is then recognised as known.
+async fn entries(log: &Log, mut reader: Reader, next: &mut ReaderStart) -> Ended {
+    loop {
+        match reader.next().await {
+            Ok(Some(entry)) => {
+                log.observed(&entry);
+                *next = ReaderStart::At(entry.id);
+            }
+            Ok(None) => return Ended::Terminated,
+            Err(error) => return error.into(),
+        }
+    }
+}

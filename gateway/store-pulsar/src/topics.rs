@@ -1,0 +1,197 @@
+//! What is known of topics: their partitions, ids and formats, remembered for a few seconds.
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use kop_store::{Topic, TopicClass};
+use kop_wire::TopicName;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::{
+    EntryFormat,
+    admin::{Admin, AdminError, PartitionedTopic},
+    entry::Layout,
+    naming::{Naming, PulsarTopic, is_hidden, split_partition},
+};
+
+/// Topic property with Kafka's topic id, as `KoP` names it.
+pub(crate) const TOPIC_ID: &str = "kafkaTopicUUID";
+/// How long a topic is believed to be as it was. Partitions may be added by others.
+const BELIEVED: Duration = Duration::from_secs(10);
+/// Topics remembered at once.
+const REMEMBERED: usize = 20_000;
+
+/// A topic of Pulsar as Kafka sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) topic: Topic,
+    pub(crate) pulsar: PulsarTopic,
+    /// Whether Pulsar has it in partitions; else the topic itself is Kafka's partition 0.
+    pub(crate) partitioned: bool,
+    pub(crate) class: TopicClass,
+    format: Option<EntryFormat>,
+}
+
+impl Known {
+    /// How batches are written there.
+    pub(crate) fn layout(&self, default: EntryFormat) -> Layout {
+        Layout::of(self.class, self.format.unwrap_or(default))
+    }
+
+    /// The Pulsar topic of a partition, if there is such a partition.
+    pub(crate) fn partition(&self, index: i32) -> Option<PulsarTopic> {
+        let exists = u32::try_from(index).is_ok_and(|index| index < self.topic.partitions);
+        exists.then(|| self.pulsar.partition(self.partitioned.then_some(index)))
+    }
+}
+
+/// The topics that were asked for of late.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    known: Mutex<HashMap<PulsarTopic, (Instant, Known)>>,
+}
+
+impl Topics {
+    fn known(&self) -> MutexGuard<'_, HashMap<PulsarTopic, (Instant, Known)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A topic as it is, or was a few seconds ago. Its name is the one that was asked for.
+    pub(crate) async fn find(
+        &self,
+        admin: &Admin,
+        naming: &Naming,
+        name: &TopicName,
+    ) -> Result<Option<Known>, AdminError> {
+        let pulsar = naming.topic(name);
+        let remembered = self
+            .known()
+            .get(&pulsar)
+            .filter(|(since, _)| since.elapsed() < BELIEVED)
+            .map(|(_, known)| known.clone());
+        if let Some(mut known) = remembered {
+            known.topic.name = name.clone();
+            return Ok(Some(known));
+        }
+        let local = pulsar.path().rsplit('/').next().unwrap_or_default();
+        if is_hidden(local) || split_partition(local).is_some() {
+            return Ok(None);
+        }
+        let Some(metadata) = admin.partitioned(&pulsar).await? else {
+            return Ok(None);
+        };
+        if metadata.partitions == 0 && !admin.exists(&pulsar).await? {
+            return Ok(None);
+        }
+        let known = describe(naming, name, pulsar, &metadata);
+        self.remember(known.clone());
+        Ok(Some(known))
+    }
+
+    /// Takes in what was learnt of a topic.
+    pub(crate) fn remember(&self, known: Known) {
+        let mut topics = self.known();
+        if topics.len() >= REMEMBERED {
+            topics.retain(|_, (since, _)| since.elapsed() < BELIEVED);
+        }
+        if topics.len() < REMEMBERED {
+            topics.insert(known.pulsar.clone(), (Instant::now(), known));
+        }
+    }
+
+    pub(crate) fn forget(&self, topic: &PulsarTopic) {
+        self.known().remove(topic);
+    }
+}
+
+/// A topic by its metadata.
+pub(crate) fn describe(
+    naming: &Naming,
+    name: &TopicName,
+    pulsar: PulsarTopic,
+    metadata: &PartitionedTopic,
+) -> Known {
+    let property = |name: &str| metadata.properties.get(name).map(String::as_str);
+    let id = property(TOPIC_ID)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| derived_id(pulsar.as_str()));
+    let own_name = naming
+        .kafka_name(pulsar.as_str())
+        .unwrap_or_else(|_| name.clone());
+    Known {
+        topic: Topic {
+            name: name.clone(),
+            id,
+            partitions: metadata.partitions.max(1),
+        },
+        pulsar,
+        partitioned: metadata.partitions > 0,
+        class: TopicClass::of(&own_name),
+        format: property(EntryFormat::PROPERTY).and_then(EntryFormat::from_name),
+    }
+}
+
+/// The id of a topic that was not made through Kafka: always the same for the same name.
+fn derived_id(full: &str) -> Uuid {
+    let hash = |seed: u64| {
+        full.bytes().fold(seed, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    };
+    let wide =
+        (u128::from(hash(0xcbf2_9ce4_8422_2325)) << 64) | u128::from(hash(0x6c62_272e_07bb_0142));
+    uuid::Builder::from_custom_bytes(wide.to_be_bytes()).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(metadata: &PartitionedTopic) -> Known {
+        let naming = Naming::new("public", "default", "__kafka");
+        let name = TopicName::new("orders").unwrap();
+        describe(&naming, &name, naming.topic(&name), metadata)
+    }
+
+    #[test]
+    fn a_topic_has_the_id_and_format_that_its_properties_say() {
+        let id = Uuid::from_u128(7);
+        let metadata = PartitionedTopic {
+            partitions: 3,
+            properties: [
+                (TOPIC_ID.to_owned(), id.to_string()),
+                (EntryFormat::PROPERTY.to_owned(), "KAFKA".to_owned()),
+            ]
+            .into(),
+        };
+        let known = known(&metadata);
+        assert_eq!(known.topic.id, id);
+        assert_eq!(known.layout(EntryFormat::Pulsar), Layout::Kafka);
+        let partition = known.partition(2).unwrap();
+        assert_eq!(
+            partition.as_str(),
+            "persistent://public/default/orders-partition-2"
+        );
+        assert!(known.partition(3).is_none() && known.partition(-1).is_none());
+    }
+
+    #[test]
+    fn a_topic_without_partitions_is_its_own_partition_zero() {
+        let known = known(&PartitionedTopic::default());
+        assert_eq!(known.topic.partitions, 1);
+        let partition = known.partition(0).unwrap();
+        assert_eq!(partition.as_str(), "persistent://public/default/orders");
+        assert_eq!(known.layout(EntryFormat::Pulsar), Layout::Pulsar);
+    }
+
+    #[test]
+    fn a_topic_made_by_others_has_a_lasting_id_of_its_own() {
+        let id = known(&PartitionedTopic::default()).topic.id;
+        assert_eq!(id, known(&PartitionedTopic::default()).topic.id);
+        assert_ne!(id, derived_id("persistent://public/default/other"));
+        assert!(!id.is_nil());
+    }
+}
