@@ -1,8 +1,8 @@
 #!/bin/bash
-# java.sh pulsar VERSION | kafka VERSION: the jars of that server and of its client, from Maven Central, into
-# $KOP_CACHE/java/lib/NAME-VERSION. Safe to run again.
+# java.sh pulsar VERSION | kafka VERSION | kafka-clients VERSION: the jars of that server with its client, or of a client
+# alone, from Maven Central into $KOP_CACHE/java/lib/NAME-VERSION. Safe to run again.
 set -euo pipefail
-what=${1:?java.sh pulsar|kafka VERSION} version=${2:?java.sh pulsar|kafka VERSION}
+what=${1:?java.sh pulsar|kafka|kafka-clients VERSION} version=${2:?java.sh pulsar|kafka|kafka-clients VERSION}
 dir=${KOP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kop}/java/lib/$what-$version
 [ ! -e "$dir/.done" ] || exit 0
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
@@ -15,7 +15,9 @@ pulsar)   # its own BOM decides versions that its POMs leave open; without it th
 kafka)
   wanted=$(dependency org.apache.kafka kafka_2.13 "$version"; dependency org.apache.kafka kafka-tools "$version"
     dependency org.slf4j slf4j-simple 1.7.36) ;;
-*) echo "java.sh: neither pulsar nor kafka: $what" >&2; exit 2 ;;
+kafka-clients)
+  wanted=$(dependency org.apache.kafka kafka-clients "$version"; dependency org.slf4j slf4j-simple 1.7.36) ;;
+*) echo "java.sh: not pulsar, kafka or kafka-clients: $what" >&2; exit 2 ;;
 esac
 # Some POMs name repositories that do not answer, and the resolve would wait for them.
 cat > "$work/settings.xml" <<'S'

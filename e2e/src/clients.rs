@@ -1,6 +1,6 @@
 //! Unmodified clients as processes: Kafka's and Pulsar's for Java, and kcat (librdkafka).
 
-use crate::install::{self, KAFKA, PULSAR_NEWEST};
+use crate::install::{self, KAFKA, KAFKA_CLIENT, PULSAR_NEWEST};
 use crate::process::Process;
 use crate::scratch::Scratch;
 use anyhow::{Context, Result};
@@ -44,12 +44,30 @@ impl Record {
     }
 }
 
+/// Which release of Kafka's Java client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Java {
+    /// The 3 line's newest.
+    Three,
+    /// The newest of all.
+    Newest,
+}
+
 /// Kafka's Java client, as `KafkaRecords.java` describes its arguments.
 ///
 /// # Errors
 /// Java or Kafka's jars are missing, or it does not start.
-pub fn kafka_java(scratch: &Scratch, name: &str, arguments: &[&str]) -> Result<Process> {
-    let classes = install::compiled("KafkaRecords", &install::jars("kafka", KAFKA)?)?;
+pub fn kafka_java(
+    scratch: &Scratch,
+    release: Java,
+    name: &str,
+    arguments: &[&str],
+) -> Result<Process> {
+    let jars = match release {
+        Java::Three => install::jars("kafka", KAFKA)?,
+        Java::Newest => install::jars("kafka-clients", KAFKA_CLIENT)?,
+    };
+    let classes = install::compiled("KafkaRecords", &jars)?;
     let mut command = install::java()?;
     command
         .args([

@@ -6,6 +6,8 @@ use std::process::Command;
 
 /// The newest Apache Kafka release of the 3 line, whose tools and clients the stories use.
 pub const KAFKA: &str = "3.9.1";
+/// The newest Kafka client for Java.
+pub const KAFKA_CLIENT: &str = "4.4.0";
 /// The newest Pulsar that the gateway is tested with.
 pub const PULSAR_NEWEST: &str = "4.2.4";
 /// The oldest Pulsar that the gateway supports.
@@ -68,7 +70,7 @@ pub fn cache() -> Result<PathBuf> {
     Ok(base.join("kop"))
 }
 
-/// The class path of all jars of `part` (`kafka` or `pulsar`) in `version`.
+/// The class path of all jars of `part` (`kafka`, `kafka-clients` or `pulsar`) in `version`.
 ///
 /// # Errors
 /// They were not downloaded.
@@ -115,7 +117,7 @@ pub fn java() -> Result<Command> {
 /// It does not compile.
 pub fn compiled(class: &str, against: &str) -> Result<String> {
     let source = checkout().join("e2e/clients").join(format!("{class}.java"));
-    let folder = target_dir()?.join("e2e-clients");
+    let folder = target_dir()?.join("e2e/clients");
     std::fs::create_dir_all(&folder)?;
     let built = folder.join(format!("{class}.class"));
     let newer = match (built.metadata(), source.metadata()) {

@@ -1,6 +1,6 @@
 //! Stories that any Kafka must pass: Apache's own, and the gateway on each of its stores.
 
-use crate::clients::{Record, kafka_java, kcat_group, kcat_produce, kcat_read};
+use crate::clients::{Java, Record, kafka_java, kcat_group, kcat_produce, kcat_read};
 use crate::process::Process;
 use crate::scratch::Scratch;
 use crate::wait::until;
@@ -27,8 +27,8 @@ const PARTITIONS: u32 = 8;
 const AFTER_RESTART: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// The Java client and kcat write [`RECORDS`] each over 8 partitions; two Java members of one group
-/// and two kcat members of another read each once; after a restart of the server the first group
+/// The Java client and kcat write [`RECORDS`] each over 8 partitions; two Java members of one group, of
+/// different releases, and two kcat members of another read each once; after a restart of the server the first group
 /// goes on behind its commits.
 ///
 /// # Errors
@@ -42,12 +42,14 @@ pub fn groups_read_each_record_once(
     let name = |part: &str| format!("{topic}-{part}");
     run(kafka_java(
         scratch,
+        Java::Three,
         &name("create"),
         &["create", &bootstrap, topic, &PARTITIONS.to_string()],
     )?)?;
 
     let mut java = kafka_java(
         scratch,
+        Java::Newest,
         &name("java-produce"),
         &[
             "produce",
@@ -81,11 +83,9 @@ pub fn groups_read_each_record_once(
 
     let group = format!("{topic}-java-group");
     let member = |n: u32| {
-        kafka_java(
-            scratch,
-            &name(&format!("java-{n}")),
-            &["consume", &bootstrap, topic, &group],
-        )
+        let release = if n == 1 { Java::Three } else { Java::Newest };
+        let arguments = ["consume", &bootstrap, topic, &group];
+        kafka_java(scratch, release, &name(&format!("java-{n}")), &arguments)
     };
     let mut members = [member(1)?, member(2)?];
     wait_for_records(&mut members, expected.len()).context("the Java group")?;
@@ -282,7 +282,12 @@ fn commits_reach_the_end(
     topic: &str,
     group: &str,
 ) -> Result<()> {
-    let mut process = kafka_java(scratch, name, &["committed", bootstrap, topic, group])?;
+    let mut process = kafka_java(
+        scratch,
+        Java::Newest,
+        name,
+        &["committed", bootstrap, topic, group],
+    )?;
     process.succeed(PATIENCE)?;
     let of = |kind: &str| -> Vec<String> {
         process.lines(0, |l| {

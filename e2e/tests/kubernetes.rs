@@ -1,7 +1,7 @@
 //! One resource makes a running Pulsar speak Kafka, and its deletion gives the brokers back as they were.
 
 use anyhow::{Context, Result, ensure};
-use kop_e2e::clients::{Record, kafka_java, kcat_produce, kcat_read};
+use kop_e2e::clients::{Java, Record, kafka_java, kcat_produce, kcat_read};
 use kop_e2e::cluster::Cluster;
 use kop_e2e::scratch::{Scratch, tell};
 use kop_e2e::{install, story, wait};
@@ -138,11 +138,13 @@ fn from_outside(scratch: &Scratch, cluster: &Cluster) -> Result<()> {
     let (topic, count) = ("from-outside", COUNT.to_string());
     story::run(kafka_java(
         scratch,
+        Java::Newest,
         "create",
         &["create", &bootstrap, topic, "4"],
     )?)?;
     let mut java = kafka_java(
         scratch,
+        Java::Newest,
         "java",
         &["produce", &bootstrap, topic, "0", &count, "java"],
     )?;

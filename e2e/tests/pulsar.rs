@@ -2,7 +2,7 @@
 //! deduplication, in both entry formats, alone and beside native Pulsar clients.
 
 use anyhow::{Context, Result, ensure};
-use kop_e2e::clients::{Record, kafka_java, kcat_produce, pulsar_java};
+use kop_e2e::clients::{Java, Record, kafka_java, kcat_produce, pulsar_java};
 use kop_e2e::gateway::Gateway;
 use kop_e2e::install::{PULSAR_NEWEST, PULSAR_OLDEST};
 use kop_e2e::pulsar::Pulsar;
@@ -69,6 +69,7 @@ fn beside_native_producers(
     let name = |part: &str| format!("{topic}-{part}");
     story::run(kafka_java(
         scratch,
+        Java::Three,
         &name("create"),
         &["create", bootstrap, topic, "2"],
     )?)?;
@@ -95,7 +96,7 @@ fn beside_native_producers(
         "kafka",
         "batch.size=4096",
     ];
-    let mut kafka = kafka_java(scratch, &name("java-produce"), &arguments)?;
+    let mut kafka = kafka_java(scratch, Java::Three, &name("java-produce"), &arguments)?;
     kafka.succeed(PATIENCE).context("the Kafka producer")?;
     let mut expected: HashSet<String> = story::numbered("kafka", 0, KAFKA_RECORDS).collect();
     for native in &mut natives {
@@ -116,7 +117,12 @@ fn beside_native_producers(
 
     let acked = story::records(&kafka, Record::acked);
     ensure!(acked.len() == KAFKA_RECORDS, "{} acknowledged", acked.len());
-    let mut reader = kafka_java(scratch, &name("read"), &["read", bootstrap, topic])?;
+    let mut reader = kafka_java(
+        scratch,
+        Java::Three,
+        &name("read"),
+        &["read", bootstrap, topic],
+    )?;
     reader.succeed(PATIENCE).context("the Kafka reader")?;
     let read = story::records(&reader, Record::got);
     story::each_once(&read, &expected)?;
@@ -133,6 +139,7 @@ fn native_consumer_reads_what_kcat_wrote(
     let bootstrap = gateway.bootstrap();
     story::run(kafka_java(
         scratch,
+        Java::Three,
         "for-pulsar-create",
         &["create", bootstrap, topic, "2"],
     )?)?;
