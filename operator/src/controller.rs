@@ -14,7 +14,7 @@ use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
 
@@ -216,8 +216,13 @@ fn after_failure(
     Action::requeue(pause)
 }
 
-/// Watches until the process is told to stop; `on_ready` is called once the first list is there.
-pub async fn run(context: Arc<Context>, on_ready: impl FnOnce() + Send + 'static) {
+/// Watches until `stop` comes, then ends what is under way; `on_ready` is called once the first
+/// list is there.
+pub async fn run(
+    context: Arc<Context>,
+    stop: impl Future<Output = ()> + Send + Sync + 'static,
+    on_ready: impl FnOnce() + Send + 'static,
+) {
     let client = context.client.clone();
     let ours = watcher::Config::default().labels(&format!(
         "{}={}",
@@ -243,11 +248,11 @@ pub async fn run(context: Arc<Context>, on_ready: impl FnOnce() + Send + 'static
             watcher::Config::default(),
             move |set: StatefulSet| patched_by(&store, &set),
         )
-        .shutdown_on_signal()
+        .graceful_shutdown_on(stop)
         .run(reconcile, after_failure, context)
         .for_each(|result| async move {
             if let Ok((object, _)) = result {
-                info!(namespace = object.namespace.as_deref(), name = %object.name, "reconciled");
+                debug!(namespace = object.namespace.as_deref(), name = %object.name, "reconciled");
             }
         })
         .await;

@@ -10,11 +10,14 @@
 //! Secrets (the gateways mount them), and a second replica of the operator.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use kop_api::KafkaOnPulsar;
 use kube::{Client, CustomResourceExt};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tracing::info;
 
 pub mod admin;
@@ -61,11 +64,43 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     info!(version = env!("CARGO_PKG_VERSION"), admin = %args.admin_listen, "operator starts");
     let context = Arc::new(Context::new(client, settings, metrics, args.pod_name));
     let ready = Arc::clone(&admin);
+    let (stop, stopped) = watch::channel(false);
+    let stopping = stopped.clone();
+    let controller = controller::run(context, until(stopped), move || ready.set_ready());
+    let patience = async move {
+        until(stopping).await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    tokio::spawn(async move {
+        told_to_stop().await;
+        info!("operator stops");
+        stop.send_replace(true);
+    });
     tokio::select! {
         served = admin.serve(listener) => served.context("serve the admin port"),
-        () = controller::run(context, move || ready.set_ready()) => {
-            info!("operator stops");
-            Ok(())
-        }
+        () = controller => Ok(()),
+        // A watch that cannot reach the API server does not notice that it should end.
+        () = patience => Ok(()),
+    }
+}
+
+/// How long reconciliations may take to come to their end after the signal.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // A sender that is gone means that nobody will ever stop us: then we never stop.
+    if stopped.wait_for(|stopped| *stopped).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// SIGTERM, as Kubernetes sends it, or Ctrl-C.
+async fn told_to_stop() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
     }
 }
