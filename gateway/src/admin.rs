@@ -103,11 +103,7 @@ fn plain(status: StatusCode, line: &'static str) -> Response<Full<Bytes>> {
     text(status, "text/plain; charset=utf-8", line)
 }
 
-fn text(
-    status: StatusCode,
-    kind: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
+fn text(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     Response::builder()
         .status(status)
         .header(CONTENT_TYPE, kind)

@@ -23,11 +23,19 @@ mod create_topics;
 mod delete_topics;
 pub(crate) mod error;
 mod fetch;
+mod find_coordinator;
+mod groups;
+mod heartbeat;
 pub(crate) mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_fetch;
 mod produce;
 pub(crate) mod shape;
+mod sync_group;
 mod target;
 
 pub(crate) use answer::{Answer, Body, Reply};
@@ -92,7 +100,9 @@ impl Call {
     pub(crate) fn refuse(&self, error: ResponseError) -> i16 {
         let code = error.code();
         // The first one stays; a later one that loses against it is no loss.
-        let _ = self.refused.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self
+            .refused
+            .compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
         code
     }
 
@@ -103,7 +113,10 @@ impl Call {
 
     /// The request's place among the appends of its connection, once.
     pub(crate) fn take_turn(&self) -> Option<Turn> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.turn
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 
@@ -169,11 +182,13 @@ macro_rules! api {
                 Box::pin(async move {
                     let request = decode(stringify!($name), &call, body)?;
                     let answer = $module::handle(&call, request).await;
-                    answer.into_reply(call.version).map_err(|cause| Malformed::Response {
-                        api: stringify!($name),
-                        version: call.version,
-                        cause: cause.to_string(),
-                    })
+                    answer
+                        .into_reply(call.version)
+                        .map_err(|cause| Malformed::Response {
+                            api: stringify!($name),
+                            version: call.version,
+                            cause: cause.to_string(),
+                        })
                 })
             },
         }
@@ -184,10 +199,20 @@ macro_rules! api {
 pub(crate) static APIS: &[Api] = &[
     // Clients of librdkafka take a broker that does not name versions 0 to 2 for one that cannot
     // take compressed batches (KAFKA-18659): they are told of them, and never use them.
-    Api { advertised_from: 0, ..api!(Produce, 3..=13, Appends, produce) },
+    Api {
+        advertised_from: 0,
+        ..api!(Produce, 3..=13, Appends, produce)
+    },
     api!(Fetch, 4..=18, Waits, fetch),
     api!(ListOffsets, 1..=10, Serial, list_offsets),
     api!(Metadata, 0..=13, Serial, metadata),
+    api!(OffsetCommit, 2..=9, Serial, offset_commit),
+    api!(OffsetFetch, 1..=9, Serial, offset_fetch),
+    api!(FindCoordinator, 0..=6, Serial, find_coordinator),
+    api!(JoinGroup, 0..=9, Waits, join_group),
+    api!(Heartbeat, 0..=4, Serial, heartbeat),
+    api!(LeaveGroup, 0..=5, Serial, leave_group),
+    api!(SyncGroup, 0..=5, Waits, sync_group),
     api!(ApiVersions, 0..=4, Serial, api_versions),
     api!(CreateTopics, 2..=7, Serial, create_topics),
     api!(DeleteTopics, 1..=6, Serial, delete_topics),

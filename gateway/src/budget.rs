@@ -22,7 +22,10 @@ impl Budget {
     /// A budget of `bytes`, at most 4 GiB.
     pub(crate) fn new(bytes: usize) -> Self {
         let whole = bytes.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
-        Self { free: Arc::new(Semaphore::new(whole)), whole }
+        Self {
+            free: Arc::new(Semaphore::new(whole)),
+            whole,
+        }
     }
 
     /// Waits until `bytes` are free and takes them.
@@ -31,14 +34,18 @@ impl Budget {
         let free = Arc::clone(&self.free);
         async move {
             let permit = free.acquire_many_owned(permits).await;
-            Share { permit: permit.expect("the semaphore is never closed") }
+            Share {
+                permit: permit.expect("the semaphore is never closed"),
+            }
         }
     }
 
     /// Takes `bytes` if they are free.
     pub(crate) fn try_take(&self, bytes: usize) -> Option<Share> {
         let permits = self.permits(bytes);
-        let permit = Arc::clone(&self.free).try_acquire_many_owned(permits).ok()?;
+        let permit = Arc::clone(&self.free)
+            .try_acquire_many_owned(permits)
+            .ok()?;
         Some(Share { permit })
     }
 

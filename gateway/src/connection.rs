@@ -60,7 +60,9 @@ pub(crate) async fn serve(
     let ended = Connection::new(gateway, stream, peer, listener).run().await;
     metrics.dec();
     match ended {
-        Ended::Closed | Ended::Io(_) | Ended::Silent(_) => debug!(%peer, %ended, "connection ended"),
+        Ended::Closed | Ended::Io(_) | Ended::Silent(_) => {
+            debug!(%peer, %ended, "connection ended")
+        }
         Ended::Refused(reason) => info!(%peer, reason, "connection refused"),
     }
 }

@@ -54,7 +54,11 @@ enum Unserved {
     #[error("{api} version {version} is not served")]
     Version { api: &'static str, version: i16 },
     #[error("unreadable {api} request of version {version}: {cause}")]
-    Shape { api: &'static str, version: i16, cause: shape::Misshapen },
+    Shape {
+        api: &'static str,
+        version: i16,
+        cause: shape::Misshapen,
+    },
 }
 
 /// Reads a frame's header and finds its row.
@@ -75,14 +79,20 @@ fn parse(mut frame: Bytes, held: Option<Share>) -> Result<Arrived, Unserved> {
         if api.key == ApiKey::ApiVersions {
             return Ok(Arrived::Settled(version_fallback(correlation_id)));
         }
-        return Err(Unserved::Version { api: api.name, version });
+        return Err(Unserved::Version {
+            api: api.name,
+            version,
+        });
     }
     let client_id = client_id(&mut frame)?;
     if api.key.request_header_version(version) >= 2 {
         shape::skip_tags(&mut frame).map_err(|_| Unserved::Header)?;
     }
-    shape::check(api.key, version, &frame)
-        .map_err(|cause| Unserved::Shape { api: api.name, version, cause })?;
+    shape::check(api.key, version, &frame).map_err(|cause| Unserved::Shape {
+        api: api.name,
+        version,
+        cause,
+    })?;
     Ok(Arrived::Request(Request {
         api,
         version,
@@ -127,18 +137,36 @@ impl Request {
         from: (SocketAddr, usize),
         turn: Option<Turn>,
     ) -> Outcome {
-        let Self { api, version, correlation_id, client_id, body, arrived, held } = self;
-        let call = Arc::new(Call::new(Arc::clone(&gateway), version, client_id, from, turn));
+        let Self {
+            api,
+            version,
+            correlation_id,
+            client_id,
+            body,
+            arrived,
+            held,
+        } = self;
+        let call = Arc::new(Call::new(
+            Arc::clone(&gateway),
+            version,
+            client_id,
+            from,
+            turn,
+        ));
         let served = (api.serve)(Arc::clone(&call), body).await;
         drop(held);
         // Whoever has not taken its turn has had it, but not before those that came earlier.
         if let Some(turn) = call.take_turn() {
             drop(turn.come().await);
         }
-        gateway.metrics.answered(api.name, call.refused(), arrived.elapsed());
+        gateway
+            .metrics
+            .answered(api.name, call.refused(), arrived.elapsed());
         match served {
             Ok(reply) => {
-                let refused = call.refused().map(|error| format!("{} refused: {error}", api.name));
+                let refused = call
+                    .refused()
+                    .map(|error| format!("{} refused: {error}", api.name));
                 outcome(correlation_id, reply, refused)
             }
             Err(malformed) => Outcome::Close(Some(malformed.to_string())),
@@ -148,7 +176,11 @@ impl Request {
 
 /// Puts length and response header in front of a body.
 fn outcome(correlation_id: i32, reply: Reply, refused: Option<String>) -> Outcome {
-    let Body { header_version, chunks, held } = match reply {
+    let Body {
+        header_version,
+        chunks,
+        held,
+    } = match reply {
         Reply::Answered(body) => body,
         Reply::Silent => return Outcome::Silent,
         Reply::Close => return Outcome::Close(refused),
@@ -157,7 +189,9 @@ fn outcome(correlation_id: i32, reply: Reply, refused: Option<String>) -> Outcom
     let header = if header_version >= 1 { 5 } else { 4 };
     let size = header + chunks.iter().map(Bytes::len).sum::<usize>();
     let Some(prefix) = kop_wire::frame::prefix(size) else {
-        return Outcome::Close(Some(format!("response of {size} bytes is larger than a frame")));
+        return Outcome::Close(Some(format!(
+            "response of {size} bytes is larger than a frame"
+        )));
     };
     let mut chunks = chunks.into_iter();
     let first = chunks.next().unwrap_or_default();

@@ -2,11 +2,12 @@
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 use kop_config::{Config, HostPort};
+use kop_coordinator::GroupConfig;
 use tokio::sync::watch;
 
 use crate::{
-    api::init_producer_id::ProducerIds, budget::Budget, metrics::Metrics, partitions::Partitions,
-    store::Store, topics::Topics,
+    api::init_producer_id::ProducerIds, budget::Budget, coordination::Coordination,
+    metrics::Metrics, partitions::Partitions, store::Store, topics::Topics,
 };
 
 /// One gateway: its configuration, its store, and what it remembers.
@@ -21,6 +22,8 @@ pub(crate) struct Gateway {
     pub(crate) store: Store,
     /// Partitions that have been opened.
     pub(crate) partitions: Partitions,
+    /// Consumer groups.
+    pub(crate) coordination: Coordination,
     /// Topics by their ids.
     pub(crate) topics: Topics,
     /// Producer ids that have been allocated and not yet been given out.
@@ -30,14 +33,16 @@ pub(crate) struct Gateway {
     /// Bytes of fetched records that wait to be written.
     pub(crate) fetch_memory: Budget,
     /// What is counted.
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     /// Becomes true when the gateway is asked to stop.
     pub(crate) draining: watch::Receiver<bool>,
 }
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway").field("cluster_id", &self.cluster_id).finish_non_exhaustive()
+        f.debug_struct("Gateway")
+            .field("cluster_id", &self.cluster_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -48,7 +53,7 @@ impl Gateway {
         config: Config,
         store: Store,
         bound: &[SocketAddr],
-        draining: watch::Receiver<bool>,
+        (metrics, draining): (Arc<Metrics>, watch::Receiver<bool>),
     ) -> Arc<Self> {
         let advertised = config
             .listeners
@@ -56,20 +61,29 @@ impl Gateway {
             .zip(bound)
             .map(|(listener, bound)| {
                 let HostPort { host, port } = listener.advertise.clone();
-                HostPort { host, port: if port == 0 { bound.port() } else { port } }
+                HostPort {
+                    host,
+                    port: if port == 0 { bound.port() } else { port },
+                }
             })
             .collect();
+        let delay = config.group_initial_rebalance_delay.as_millis();
+        let groups = GroupConfig {
+            initial_rebalance_delay_ms: u64::try_from(delay).unwrap_or(u64::MAX),
+            ..GroupConfig::default()
+        };
         let memory = config.limits.memory_bytes;
         Arc::new(Self {
             cluster_id: crate::topics::cluster_id(&config.store),
             advertised,
+            coordination: Coordination::new(store.clone(), groups),
             store,
             partitions: Partitions::default(),
             topics: Topics::default(),
             producer_ids: ProducerIds::default(),
             request_memory: Budget::new(memory),
             fetch_memory: Budget::new(memory),
-            metrics: Metrics::new(),
+            metrics,
             draining,
             config,
         })

@@ -16,6 +16,7 @@ mod api;
 mod args;
 mod budget;
 mod connection;
+mod coordination;
 mod dispatch;
 mod gateway;
 mod metrics;
@@ -28,6 +29,7 @@ mod topics;
 
 pub use args::{Args, UsageError};
 pub use process::{Running, StartError};
+pub use store::OpenStoreError;
 
 /// `EX_USAGE`: the command line, the environment or the file is wrong.
 const USAGE: u8 = 64;
@@ -37,7 +39,11 @@ const USAGE: u8 = 64;
 pub fn usage_error(error: &clap::Error) -> ExitCode {
     // Nobody is left to be told if the terminal is gone.
     let _ = error.print();
-    if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS }
+    if error.use_stderr() {
+        USAGE.into()
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// Runs a gateway until it is asked to stop by SIGTERM or SIGINT.

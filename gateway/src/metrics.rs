@@ -127,7 +127,9 @@ impl Metrics {
             Some(error) => Cow::Owned(format!("{error:?}")),
         };
         self.requests.get_or_create(&Outcome { api, error }).inc();
-        self.seconds.get_or_create(&Api { api }).observe(after.as_secs_f64());
+        self.seconds
+            .get_or_create(&Api { api })
+            .observe(after.as_secs_f64());
     }
 
     /// All metrics in Prometheus's text format.

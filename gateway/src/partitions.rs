@@ -27,10 +27,16 @@ impl Partitions {
         id: &PartitionId,
     ) -> Result<StorePartition, OpenError> {
         let opening = Arc::clone(self.lock().entry(id.clone()).or_default());
-        let opened = opening.get_or_try_init(|| open(store.clone(), id.clone())).await.cloned();
+        let opened = opening
+            .get_or_try_init(|| open(store.clone(), id.clone()))
+            .await
+            .cloned();
         if opened.is_err() {
             let mut open = self.lock();
-            if open.get(id).is_some_and(|now| Arc::ptr_eq(now, &opening) && !now.initialized()) {
+            if open
+                .get(id)
+                .is_some_and(|now| Arc::ptr_eq(now, &opening) && !now.initialized())
+            {
                 open.remove(id);
             }
         }

@@ -41,7 +41,6 @@ pub enum StartError {
 pub struct Running {
     kafka: Vec<SocketAddr>,
     admin: SocketAddr,
-    store: Store,
     stage: watch::Sender<Stage>,
     draining: watch::Sender<bool>,
     listeners: JoinSet<()>,
@@ -58,7 +57,10 @@ impl Running {
         let metrics = Arc::new(Metrics::new());
         let (stage, watched) = watch::channel(Stage::Starting);
         let (admin_listener, admin) = listen(&config.admin_listen).await?;
-        let answering = Admin { stage: watched, metrics: Arc::clone(&metrics) };
+        let answering = Admin {
+            stage: watched,
+            metrics: Arc::clone(&metrics),
+        };
         let admin_task = tokio::spawn(admin::serve(admin_listener, answering));
         let started = Self::open(config, metrics).await;
         let (gateway, draining, bound) = match started {
@@ -76,16 +78,29 @@ impl Running {
             listeners.spawn(server::serve(gateway, (index, listener), room, GRACE));
         }
         stage.send_replace(Stage::Ready);
-        let store = gateway.store.clone();
-        Ok(Self { kafka, admin, store, stage, draining, listeners, admin_task, gateway })
+        Ok(Self {
+            kafka,
+            admin,
+            stage,
+            draining,
+            listeners,
+            admin_task,
+            gateway,
+        })
     }
 
     /// Binds first: a port that is taken is found before a store is opened for nothing.
     async fn open(
         config: Config,
         metrics: Arc<Metrics>,
-    ) -> Result<(Arc<Gateway>, watch::Sender<bool>, Vec<(TcpListener, SocketAddr)>), StartError>
-    {
+    ) -> Result<
+        (
+            Arc<Gateway>,
+            watch::Sender<bool>,
+            Vec<(TcpListener, SocketAddr)>,
+        ),
+        StartError,
+    > {
         let mut bound = Vec::with_capacity(config.listeners.len());
         for listener in &config.listeners {
             bound.push(listen(&listener.bind).await?);
@@ -115,7 +130,11 @@ impl Running {
         let [first, ..] = self.kafka.as_slice() else {
             return String::new();
         };
-        format!("ready kafka={first} admin={} store={}", self.admin, self.store.name())
+        format!(
+            "ready kafka={first} admin={} store={}",
+            self.admin,
+            self.gateway.store.name()
+        )
     }
 
     /// Lets clients go and closes the store: no new connections, what has been asked is answered.
@@ -123,9 +142,10 @@ impl Running {
         info!("draining");
         self.stage.send_replace(Stage::Draining);
         self.draining.send_replace(true);
+        self.gateway.coordination.drain();
         while self.listeners.join_next().await.is_some() {}
-        drop(self.gateway);
-        self.store.close().await;
+        self.gateway.coordination.close().await;
+        self.gateway.store.close().await;
         self.admin_task.abort();
         info!("stopped");
     }
@@ -137,5 +157,8 @@ async fn listen(address: &HostPort) -> Result<(TcpListener, SocketAddr), StartEr
         let local = listener.local_addr()?;
         Ok((listener, local))
     };
-    bound.await.map_err(|source| StartError::Listen { address: address.clone(), source })
+    bound.await.map_err(|source| StartError::Listen {
+        address: address.clone(),
+        source,
+    })
 }

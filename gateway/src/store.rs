@@ -1,36 +1,131 @@
 //! The engine that was chosen at start, behind one type.
 use std::ops::Range;
 
+use kop_config::{Config, PulsarConfig, StoreConfig};
 use kop_store::{
     AppendError, Appended, Catalog, CatalogError, CreateError, DeleteError, Fetched, NewTopic,
     OpenError, Partition, PartitionId, ReadError, ReadLimit, TimestampedOffset, Topic, Watermarks,
 };
+use kop_store_embedded::{Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore};
+use kop_store_pulsar::{EntryFormat, PulsarOptions, PulsarPartition, PulsarStore};
 use kop_wire::{Batch, Offset, Timestamp, TopicName};
+use tracing::warn;
 
-mod memory;
-
-pub(crate) use memory::{MemoryPartition, MemoryStore};
+/// Partitions of `__consumer_offsets`, where the gateway makes it.
+pub(crate) const OFFSETS_PARTITIONS: u32 = 50;
 
 /// What keeps the records. Clones are handles to the same store.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Store {
-    /// In this process's memory.
-    Memory(MemoryStore),
+    /// A directory of this machine.
+    Embedded(EmbeddedStore),
+    /// Topics of a Pulsar cluster.
+    Pulsar(PulsarStore),
 }
 
 /// A partition of whichever engine was chosen.
 #[derive(Debug, Clone)]
 pub(crate) enum StorePartition {
-    /// In this process's memory.
-    Memory(MemoryPartition),
+    /// In a directory of this machine.
+    Embedded(EmbeddedPartition),
+    /// A topic of a Pulsar cluster.
+    Pulsar(PulsarPartition),
+}
+
+/// Why there is no store to serve from.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenStoreError {
+    /// The directory cannot be used.
+    #[error(transparent)]
+    Embedded(#[from] kop_store_embedded::OpenStoreError),
+    /// Pulsar cannot be used.
+    #[error(transparent)]
+    Pulsar(#[from] kop_store_pulsar::ConnectError),
+    /// Opening it ended by a mistake in the engine.
+    #[error("opening the store failed")]
+    Stopped(#[from] tokio::task::JoinError),
 }
 
 impl Store {
+    /// Opens the store that the configuration names.
+    pub(crate) async fn open(config: &Config) -> Result<Self, OpenStoreError> {
+        match &config.store {
+            StoreConfig::Embedded {
+                data_dir,
+                durability,
+            } => {
+                let options = EmbeddedOptions {
+                    directory: data_dir.clone(),
+                    durability: match durability {
+                        kop_config::Durability::Sync => Durability::Sync,
+                        kop_config::Durability::Os => Durability::Os,
+                    },
+                };
+                let opening = tokio::task::spawn_blocking(|| EmbeddedStore::open(options));
+                Ok(Self::Embedded(opening.await??))
+            }
+            StoreConfig::Pulsar(pulsar) => {
+                let options = pulsar_options(pulsar.clone(), config.node_id);
+                Ok(Self::Pulsar(PulsarStore::connect(options).await?))
+            }
+        }
+    }
+
     /// Name of the engine as the process's `ready` line says it.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Memory(_) => "memory",
+            Self::Embedded(_) => "embedded",
+            Self::Pulsar(_) => "pulsar",
         }
+    }
+
+    /// Brings what is written to its place and gives back what is owned.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Embedded(store) => {
+                if let Err(error) = store.close().await {
+                    warn!(error = error_chain(&error), "store not closed cleanly");
+                }
+            }
+            Self::Pulsar(store) => store.close().await,
+        }
+    }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+fn pulsar_options(pulsar: PulsarConfig, node_id: i32) -> PulsarOptions {
+    let PulsarConfig {
+        service_url,
+        admin_url,
+        token_file,
+        ca_file,
+        tenant,
+        namespace,
+        metadata_namespace,
+        entry_format,
+    } = pulsar;
+    PulsarOptions {
+        service_url,
+        admin_url,
+        token_file,
+        ca_file,
+        tenant,
+        namespace,
+        metadata_namespace,
+        entry_format: match entry_format {
+            kop_config::EntryFormat::Pulsar => EntryFormat::Pulsar,
+            kop_config::EntryFormat::Kafka => EntryFormat::Kafka,
+        },
+        offsets_partitions: OFFSETS_PARTITIONS,
+        node_name: format!("kop-gateway-{node_id}"),
     }
 }
 
@@ -39,37 +134,43 @@ impl Catalog for Store {
 
     async fn create(&self, topic: NewTopic) -> Result<Topic, CreateError> {
         match self {
-            Self::Memory(store) => store.create(topic).await,
+            Self::Embedded(store) => store.create(topic).await,
+            Self::Pulsar(store) => store.create(topic).await,
         }
     }
 
     async fn delete(&self, topic: &TopicName) -> Result<(), DeleteError> {
         match self {
-            Self::Memory(store) => store.delete(topic).await,
+            Self::Embedded(store) => store.delete(topic).await,
+            Self::Pulsar(store) => store.delete(topic).await,
         }
     }
 
     async fn find(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {
         match self {
-            Self::Memory(store) => store.find(topic).await,
+            Self::Embedded(store) => store.find(topic).await,
+            Self::Pulsar(store) => store.find(topic).await,
         }
     }
 
     async fn list(&self) -> Result<Vec<Topic>, CatalogError> {
         match self {
-            Self::Memory(store) => store.list().await,
+            Self::Embedded(store) => store.list().await,
+            Self::Pulsar(store) => store.list().await,
         }
     }
 
     async fn open(&self, id: &PartitionId) -> Result<StorePartition, OpenError> {
         match self {
-            Self::Memory(store) => store.open(id).await.map(StorePartition::Memory),
+            Self::Embedded(store) => store.open(id).await.map(StorePartition::Embedded),
+            Self::Pulsar(store) => store.open(id).await.map(StorePartition::Pulsar),
         }
     }
 
     async fn allocate_producer_ids(&self, count: u32) -> Result<Range<i64>, CatalogError> {
         match self {
-            Self::Memory(store) => store.allocate_producer_ids(count).await,
+            Self::Embedded(store) => store.allocate_producer_ids(count).await,
+            Self::Pulsar(store) => store.allocate_producer_ids(count).await,
         }
     }
 }
@@ -77,37 +178,43 @@ impl Catalog for Store {
 impl Partition for StorePartition {
     async fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
         match self {
-            Self::Memory(partition) => partition.append(batch).await,
+            Self::Embedded(partition) => partition.append(batch).await,
+            Self::Pulsar(partition) => partition.append(batch).await,
         }
     }
 
     async fn read(&self, from: Offset, limit: ReadLimit) -> Result<Fetched, ReadError> {
         match self {
-            Self::Memory(partition) => partition.read(from, limit).await,
+            Self::Embedded(partition) => partition.read(from, limit).await,
+            Self::Pulsar(partition) => partition.read(from, limit).await,
         }
     }
 
     fn watermarks(&self) -> Watermarks {
         match self {
-            Self::Memory(partition) => partition.watermarks(),
+            Self::Embedded(partition) => partition.watermarks(),
+            Self::Pulsar(partition) => partition.watermarks(),
         }
     }
 
     async fn advanced(&self, past: Offset) {
         match self {
-            Self::Memory(partition) => partition.advanced(past).await,
+            Self::Embedded(partition) => partition.advanced(past).await,
+            Self::Pulsar(partition) => partition.advanced(past).await,
         }
     }
 
     async fn offset_at(&self, time: Timestamp) -> Result<Option<TimestampedOffset>, ReadError> {
         match self {
-            Self::Memory(partition) => partition.offset_at(time).await,
+            Self::Embedded(partition) => partition.offset_at(time).await,
+            Self::Pulsar(partition) => partition.offset_at(time).await,
         }
     }
 
     async fn truncate_before(&self, offset: Offset) -> Result<(), ReadError> {
         match self {
-            Self::Memory(partition) => partition.truncate_before(offset).await,
+            Self::Embedded(partition) => partition.truncate_before(offset).await,
+            Self::Pulsar(partition) => partition.truncate_before(offset).await,
         }
     }
 }

@@ -46,6 +46,22 @@ impl Topics {
         self.lock().learn(topic);
     }
 
+    /// Whether there is a topic of that name.
+    pub(crate) async fn exists(
+        &self,
+        store: &Store,
+        name: &TopicName,
+    ) -> Result<bool, CatalogError> {
+        if self.lock().ids.contains_key(name) {
+            return Ok(true);
+        }
+        let found = store.find(name).await?;
+        if let Some(topic) = &found {
+            self.learn(topic);
+        }
+        Ok(found.is_some())
+    }
+
     /// Forgets a topic, because it is gone.
     pub(crate) fn forget(&self, name: &TopicName) {
         let mut known = self.lock();
@@ -78,7 +94,10 @@ impl Topics {
             if let Some(name) = known.names.get(&id) {
                 return Ok(Some(name.clone()));
             }
-            if known.refreshed.is_some_and(|at| at.elapsed() < REFRESH_EVERY) {
+            if known
+                .refreshed
+                .is_some_and(|at| at.elapsed() < REFRESH_EVERY)
+            {
                 return Ok(None);
             }
         }
@@ -100,12 +119,18 @@ pub(crate) fn cluster_id(store: &StoreConfig) -> String {
             format!("embedded {}", absolute.display())
         }
         StoreConfig::Pulsar(pulsar) => {
-            format!("pulsar {} {} {}", pulsar.service_url, pulsar.tenant, pulsar.metadata_namespace)
+            format!(
+                "pulsar {} {} {}",
+                pulsar.service_url, pulsar.tenant, pulsar.metadata_namespace
+            )
         }
     };
     // FNV-1a: nothing here is secret or hostile, it has to be the same for ever.
-    let hash = place.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
-        (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-    });
+    let hash = place.bytes().fold(
+        0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128,
+        |hash, byte| {
+            (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+        },
+    );
     format!("kop-{:018x}", hash >> 56)
 }

@@ -43,9 +43,12 @@ pub(crate) struct UnwritableAnswer(String);
 impl<Response: Encodable + HeaderVersion> Answer for Response {
     fn into_reply(self, version: i16) -> Result<Reply, UnwritableAnswer> {
         let unwritable = |cause: &dyn std::fmt::Display| UnwritableAnswer(cause.to_string());
-        let size = self.compute_size(version).map_err(|cause| unwritable(&cause))?;
+        let size = self
+            .compute_size(version)
+            .map_err(|cause| unwritable(&cause))?;
         let mut bytes = BytesMut::with_capacity(size);
-        self.encode(&mut bytes, version).map_err(|cause| unwritable(&cause))?;
+        self.encode(&mut bytes, version)
+            .map_err(|cause| unwritable(&cause))?;
         Ok(Reply::Answered(Body {
             header_version: Response::header_version(version),
             chunks: vec![bytes.freeze()],

@@ -69,7 +69,9 @@ async fn result(call: &Call, topic: CreatableTopic, validate_only: bool) -> Crea
         Ok(made) => made,
         Err(refusal) => return refused(call, &topic, &refusal),
     };
-    let result = CreatableTopicResult::default().with_name(topic.name).with_configs(None);
+    let result = CreatableTopicResult::default()
+        .with_name(topic.name)
+        .with_configs(None);
     if call.version < 5 {
         return result.with_configs(Some(Vec::new()));
     }
@@ -98,7 +100,10 @@ fn planned(call: &Call, topic: &CreatableTopic) -> Result<NewTopic, Refusal> {
     }
     if let Some(config) = topic.configs.iter().find(|config| !says_how_it_is(config)) {
         let value = config.value.as_deref().unwrap_or("null");
-        let why = format!("topic configuration {}={value} is not supported", &*config.name);
+        let why = format!(
+            "topic configuration {}={value} is not supported",
+            &*config.name
+        );
         return Err(Refusal::new(ResponseError::InvalidConfig, why));
     }
     if !topic.assignments.is_empty() {
@@ -106,7 +111,10 @@ fn planned(call: &Call, topic: &CreatableTopic) -> Result<NewTopic, Refusal> {
         return Ok(NewTopic { name, partitions });
     }
     if !matches!(topic.replication_factor, -1 | 1) {
-        let why = format!("replication factor {} with 1 node", topic.replication_factor);
+        let why = format!(
+            "replication factor {} with 1 node",
+            topic.replication_factor
+        );
         return Err(Refusal::new(ResponseError::InvalidReplicationFactor, why));
     }
     let partitions = match topic.num_partitions {
@@ -114,7 +122,10 @@ fn planned(call: &Call, topic: &CreatableTopic) -> Result<NewTopic, Refusal> {
         given => u32::try_from(given).unwrap_or(0),
     };
     if !(1..=MOST_PARTITIONS).contains(&partitions) {
-        let why = format!("{} partitions: not from 1 to {MOST_PARTITIONS}", topic.num_partitions);
+        let why = format!(
+            "{} partitions: not from 1 to {MOST_PARTITIONS}",
+            topic.num_partitions
+        );
         return Err(Refusal::new(ResponseError::InvalidPartitions, why));
     }
     Ok(NewTopic { name, partitions })
@@ -122,7 +133,9 @@ fn planned(call: &Call, topic: &CreatableTopic) -> Result<NewTopic, Refusal> {
 
 fn says_how_it_is(config: &CreatableTopicConfig) -> bool {
     let value = config.value.as_deref();
-    AS_IT_IS.iter().any(|(name, is)| &*config.name == *name && value == Some(*is))
+    AS_IT_IS
+        .iter()
+        .any(|(name, is)| &*config.name == *name && value == Some(*is))
 }
 
 /// How many partitions a manual assignment names: all from 0 on, each on this node.
@@ -133,7 +146,11 @@ fn assigned(call: &Call, topic: &CreatableTopic) -> Result<u32, Refusal> {
         return Err(Refusal::new(ResponseError::InvalidRequest, why));
     }
     let here = [call.gateway.node_id()];
-    if topic.assignments.iter().any(|assignment| assignment.broker_ids != here) {
+    if topic
+        .assignments
+        .iter()
+        .any(|assignment| assignment.broker_ids != here)
+    {
         return invalid("there is one node");
     }
     let index = |assignment: &CreatableReplicaAssignment| assignment.partition_index;
@@ -153,7 +170,11 @@ async fn validated(call: &Call, new: NewTopic) -> Result<Topic, Refusal> {
     let NewTopic { name, partitions } = new;
     match call.gateway.store.find(&name).await? {
         Some(_) => Err(kop_store::CreateError::Exists(name).into()),
-        None => Ok(Topic { name, id: Uuid::nil(), partitions }),
+        None => Ok(Topic {
+            name,
+            id: Uuid::nil(),
+            partitions,
+        }),
     }
 }
 

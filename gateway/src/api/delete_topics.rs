@@ -51,8 +51,8 @@ async fn result(call: &Call, asked: DeleteTopicState) -> DeletableTopicResult {
 
 async fn by_name(call: &Call, name: &str) -> Result<TopicName, Refusal> {
     // A name that no topic can have is the name of no topic.
-    let name = TopicName::new(name)
-        .map_err(|_| Refusal::from(ResponseError::UnknownTopicOrPartition))?;
+    let name =
+        TopicName::new(name).map_err(|_| Refusal::from(ResponseError::UnknownTopicOrPartition))?;
     delete(call, name).await
 }
 

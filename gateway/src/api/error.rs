@@ -3,6 +3,8 @@ use kop_store::{AppendError, CatalogError, CreateError, DeleteError, OpenError, 
 use kop_wire::{BatchError, kafka_protocol::ResponseError};
 use tracing::warn;
 
+use crate::store::error_chain;
+
 /// A refusal as a response carries it.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
@@ -15,21 +17,25 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// A code and a text that explains it.
     pub(crate) fn new(code: ResponseError, message: impl Into<String>) -> Self {
-        Self { code, message: Some(message.into()) }
+        Self {
+            code,
+            message: Some(message.into()),
+        }
     }
 }
 
 impl From<ResponseError> for Refusal {
     fn from(code: ResponseError) -> Self {
-        Self { code, message: None }
+        Self {
+            code,
+            message: None,
+        }
     }
 }
 
 /// An engine that cannot answer is worth a line: clients retry silently.
 fn unavailable(cause: &(dyn std::error::Error + 'static)) {
-    let chain: Vec<String> =
-        std::iter::successors(Some(cause), |error| error.source()).map(ToString::to_string).collect();
-    warn!(cause = chain.join(": "), "store unavailable");
+    warn!(cause = error_chain(cause), "store unavailable");
 }
 
 impl From<CatalogError> for Refusal {
@@ -46,7 +52,9 @@ impl From<CatalogError> for Refusal {
 impl From<CreateError> for Refusal {
     fn from(error: CreateError) -> Self {
         match error {
-            CreateError::Exists(_) => Self::new(ResponseError::TopicAlreadyExists, error.to_string()),
+            CreateError::Exists(_) => {
+                Self::new(ResponseError::TopicAlreadyExists, error.to_string())
+            }
             CreateError::Refused(why) => Self::new(ResponseError::InvalidRequest, why),
             CreateError::Unavailable(cause) => {
                 unavailable(&*cause);

@@ -57,10 +57,18 @@ pub(super) async fn handle(call: &Call, request: FetchRequest) -> FetchAnswer {
         return FetchAnswer::refused(call.refuse(code));
     }
     let limits = Limits {
-        min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(MOST_BYTES),
-        max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(MOST_BYTES),
+        min_bytes: usize::try_from(request.min_bytes)
+            .unwrap_or(0)
+            .min(MOST_BYTES),
+        max_bytes: usize::try_from(request.max_bytes)
+            .unwrap_or(0)
+            .min(MOST_BYTES),
     };
-    let topics: Vec<TopicRef> = request.topics.iter().map(|topic| named(call, topic)).collect();
+    let topics: Vec<TopicRef> = request
+        .topics
+        .iter()
+        .map(|topic| named(call, topic))
+        .collect();
     let wanted = opened(call, &topics, request.topics).await;
     let records = waiting::records(call, &wanted, limits, deadline).await;
     let committed = request.isolation_level == 1;

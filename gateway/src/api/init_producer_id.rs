@@ -35,7 +35,10 @@ impl ProducerIds {
             }
             // Two who find nothing at a time bring two blocks; both are used up.
             let block = store.allocate_producer_ids(BLOCK).await?;
-            self.blocks.lock().unwrap_or_else(PoisonError::into_inner).push(block);
+            self.blocks
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(block);
         }
     }
 

@@ -40,7 +40,10 @@ const READ_COMMITTED: i8 = 1;
 pub(super) async fn handle(call: &Call, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let committed = request.isolation_level == READ_COMMITTED;
     let mut topics = Vec::with_capacity(request.topics.len());
-    for ListOffsetsTopic { name, partitions, .. } in request.topics {
+    for ListOffsetsTopic {
+        name, partitions, ..
+    } in request.topics
+    {
         let found = call.topic_name(&TopicRef::Name(name.clone())).await;
         let found = &found;
         let answers = stream::iter(partitions)
@@ -61,7 +64,11 @@ pub(super) async fn handle(call: &Call, request: ListOffsetsRequest) -> ListOffs
             .buffered(AT_ONCE)
             .collect()
             .await;
-        topics.push(ListOffsetsTopicResponse::default().with_name(name).with_partitions(answers));
+        topics.push(
+            ListOffsetsTopicResponse::default()
+                .with_name(name)
+                .with_partitions(answers),
+        );
     }
     ListOffsetsResponse::default().with_topics(topics)
 }
@@ -75,7 +82,12 @@ async fn offset(
     let topic = topic.as_ref().map_err(Refusal::clone)?;
     check_epoch(asked.current_leader_epoch)?;
     let Target { id, partition } = call.open(topic, asked.partition_index).await?;
-    let at = |offset| Ok(TimestampedOffset { offset, timestamp: Timestamp::NONE });
+    let at = |offset| {
+        Ok(TimestampedOffset {
+            offset,
+            timestamp: Timestamp::NONE,
+        })
+    };
     let watermarks = partition.watermarks();
     let found = match asked.timestamp {
         LATEST if committed => return at(watermarks.last_stable),
@@ -87,7 +99,10 @@ async fn offset(
         time @ 0.. => partition.offset_at(Timestamp(time)).await,
         _ => return Err(ResponseError::UnsupportedVersion.into()),
     };
-    let none = TimestampedOffset { offset: Offset(-1), timestamp: Timestamp::NONE };
+    let none = TimestampedOffset {
+        offset: Offset(-1),
+        timestamp: Timestamp::NONE,
+    };
     match found {
         Ok(found) => Ok(found.unwrap_or(none)),
         Err(error) => {
@@ -105,7 +120,9 @@ async fn newest(partition: &StorePartition) -> Result<Option<TimestampedOffset>,
         return Ok(None);
     };
     // Past the newest record of most logs there is nothing after now.
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     let mut beyond = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
     let mut step = 1_i64;
     while let Some(later) = partition.offset_at(Timestamp(beyond)).await? {

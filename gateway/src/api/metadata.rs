@@ -41,8 +41,14 @@ pub(super) async fn handle(call: &Call, request: MetadataRequest) -> MetadataRes
         Some(none) if none.is_empty() && call.version == 0 => all(call).await,
         Some(topics) => {
             let mut asked = HashSet::new();
-            let each = topics.into_iter().filter(|t| asked.insert((t.name.clone(), t.topic_id)));
-            stream::iter(each).map(|t| one(call, t, may_create)).buffered(AT_ONCE).collect().await
+            let each = topics
+                .into_iter()
+                .filter(|t| asked.insert((t.name.clone(), t.topic_id)));
+            stream::iter(each)
+                .map(|t| one(call, t, may_create))
+                .buffered(AT_ONCE)
+                .collect()
+                .await
         }
     };
     let HostPort { host, port } = call
@@ -80,8 +86,15 @@ async fn one(call: &Call, asked: MetadataRequestTopic, may_create: bool) -> Meta
         MetadataResponseTopic::default()
             .with_error_code(call.refuse(refusal.code))
             // Only version 12 can leave the name out.
-            .with_name(name.or_else(|| (call.version < 12).then(StrBytes::new)).map(Into::into))
-            .with_topic_id(if call.version >= 10 { topic_id } else { Uuid::nil() })
+            .with_name(
+                name.or_else(|| (call.version < 12).then(StrBytes::new))
+                    .map(Into::into),
+            )
+            .with_topic_id(if call.version >= 10 {
+                topic_id
+            } else {
+                Uuid::nil()
+            })
             .with_topic_authorized_operations(NO_OPERATIONS)
     };
     let found = match &name {
@@ -97,7 +110,11 @@ async fn one(call: &Call, asked: MetadataRequestTopic, may_create: bool) -> Meta
 async fn by_id(call: &Call, id: Uuid) -> Result<Topic, Refusal> {
     let gateway = &call.gateway;
     let unknown = || Refusal::from(ResponseError::UnknownTopicId);
-    let name = gateway.topics.name_of(&gateway.store, id).await?.ok_or_else(unknown)?;
+    let name = gateway
+        .topics
+        .name_of(&gateway.store, id)
+        .await?
+        .ok_or_else(unknown)?;
     let topic = gateway.store.find(&name).await?;
     topic.filter(|topic| topic.id == id).ok_or_else(unknown)
 }
@@ -113,7 +130,10 @@ async fn by_name(call: &Call, name: &str, may_create: bool) -> Result<Topic, Ref
     if !may_create || TopicClass::of(&name).is_internal() {
         return Err(ResponseError::UnknownTopicOrPartition.into());
     }
-    let new = NewTopic { name: name.clone(), partitions: gateway.config.default_partitions };
+    let new = NewTopic {
+        name: name.clone(),
+        partitions: gateway.config.default_partitions,
+    };
     match gateway.store.create(new).await {
         Ok(topic) => {
             info!(topic = %name, partitions = topic.partitions, peer = %call.peer, "topic made");
@@ -128,9 +148,10 @@ async fn by_name(call: &Call, name: &str, may_create: bool) -> Result<Topic, Ref
         Err(kop_store::CreateError::Refused(why)) => {
             Err(Refusal::new(ResponseError::InvalidTopicException, why))
         }
-        Err(error) => {
-            Err(Refusal { code: ResponseError::LeaderNotAvailable, ..Refusal::from(error) })
-        }
+        Err(error) => Err(Refusal {
+            code: ResponseError::LeaderNotAvailable,
+            ..Refusal::from(error)
+        }),
     }
 }
 
@@ -145,8 +166,14 @@ fn described(call: &Call, topic: &Topic) -> MetadataResponseTopic {
             .with_isr_nodes(vec![node])
     };
     MetadataResponseTopic::default()
-        .with_name(Some(StrBytes::from_string(topic.name.as_str().to_owned()).into()))
-        .with_topic_id(if call.version >= 10 { topic.id } else { Uuid::nil() })
+        .with_name(Some(
+            StrBytes::from_string(topic.name.as_str().to_owned()).into(),
+        ))
+        .with_topic_id(if call.version >= 10 {
+            topic.id
+        } else {
+            Uuid::nil()
+        })
         .with_is_internal(call.version >= 1 && TopicClass::of(&topic.name).is_internal())
         .with_partitions((0..topic.partitions).map(partition).collect())
         .with_topic_authorized_operations(NO_OPERATIONS)

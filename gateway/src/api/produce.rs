@@ -73,11 +73,16 @@ pub(super) async fn handle(call: &Call, request: ProduceRequest) -> ProduceAnswe
     } else {
         None
     };
-    let opening = request.topic_data.into_iter().map(|data| topic(call, data, refusal, deadline));
+    let opening = request
+        .topic_data
+        .into_iter()
+        .map(|data| topic(call, data, refusal, deadline));
     let topics = join_all(opening).await;
     let responses = append(call, topics, deadline).await;
     if acks == 0 {
-        return ProduceAnswer::Unwanted { failed: call.refused().is_some() };
+        return ProduceAnswer::Unwanted {
+            failed: call.refused().is_some(),
+        };
     }
     ProduceAnswer::Response(ProduceResponse::default().with_responses(responses))
 }
@@ -96,7 +101,10 @@ async fn topic(
     };
     let name = match refusal {
         Some(code) => Err(code.into()),
-        None => call.topic_name(&named).await.and_then(|n| check_writable(&n).map(|()| n)),
+        None => call
+            .topic_name(&named)
+            .await
+            .and_then(|n| check_writable(&n).map(|()| n)),
     };
     let part = |data: PartitionProduceData| {
         let name = &name;
@@ -108,7 +116,10 @@ async fn topic(
                 let target = timeout_at(deadline, call.open(name, index)).await;
                 Ok((target.map_err(|_| ResponseError::RequestTimedOut)??, batch))
             };
-            Part { index, write: write.await }
+            Part {
+                index,
+                write: write.await,
+            }
         }
     };
     let parts = join_all(data.partition_data.into_iter().map(part)).await;
@@ -156,9 +167,12 @@ async fn append(call: &Call, topics: Vec<Topic>, deadline: Instant) -> Vec<Topic
         None => None,
     };
     let topic = |topic: Topic| async move {
-        let parts = topic.parts.into_iter().map(|part| one(call, part, deadline));
-        let responses = TopicProduceResponse::default()
-            .with_partition_responses(join_all(parts).await);
+        let parts = topic
+            .parts
+            .into_iter()
+            .map(|part| one(call, part, deadline));
+        let responses =
+            TopicProduceResponse::default().with_partition_responses(join_all(parts).await);
         match topic.named {
             TopicRef::Name(name) => responses.with_name(name),
             TopicRef::Id(id) => responses.with_topic_id(id),
@@ -193,7 +207,11 @@ async fn one(call: &Call, part: Part, deadline: Instant) -> PartitionProduceResp
     };
     let response = PartitionProduceResponse::default().with_index(part.index);
     match appended {
-        Ok(Appended { base_offset, log_start, duplicate: _ }) => response
+        Ok(Appended {
+            base_offset,
+            log_start,
+            duplicate: _,
+        }) => response
             .with_base_offset(base_offset.0)
             .with_log_append_time_ms(-1)
             .with_log_start_offset(log_start.0),

@@ -82,7 +82,12 @@ pub(crate) fn check(key: ApiKey, version: i16, body: &[u8]) -> Result<(), Missha
 
 /// Skips the tagged fields of a request's header.
 pub(crate) fn skip_tags(bytes: &mut bytes::Bytes) -> Result<(), Misshapen> {
-    let mut walk = Walk { rest: bytes, version: 0, flexible: true, elements: 0 };
+    let mut walk = Walk {
+        rest: bytes,
+        version: 0,
+        flexible: true,
+        elements: 0,
+    };
     walk.tags(&[])?;
     let skipped = bytes.len() - walk.rest.len();
     bytes.advance(skipped);
@@ -94,7 +99,12 @@ fn walk(key: ApiKey, version: i16, body: &[u8]) -> Result<&[u8], Misshapen> {
     let schema = tables::SCHEMAS.iter().find(|schema| schema.key == key);
     let schema = schema.ok_or(Misshapen::Unknown)?;
     let flexible = version >= schema.flexible_from;
-    let mut walk = Walk { rest: body, version, flexible, elements: 0 };
+    let mut walk = Walk {
+        rest: body,
+        version,
+        flexible,
+        elements: 0,
+    };
     walk.structure(&schema.fields)?;
     Ok(walk.rest)
 }
@@ -113,7 +123,11 @@ impl Walk<'_> {
                 self.kind(kind)?;
             }
         }
-        if self.flexible { self.tags(structure.tags) } else { Ok(()) }
+        if self.flexible {
+            self.tags(structure.tags)
+        } else {
+            Ok(())
+        }
     }
 
     fn kind(&mut self, kind: &Kind) -> Result<(), Misshapen> {
@@ -148,7 +162,11 @@ impl Walk<'_> {
             return Err(Misshapen::Short);
         }
         self.elements += more;
-        if self.elements > MOST_ELEMENTS { Err(Misshapen::Elements) } else { Ok(()) }
+        if self.elements > MOST_ELEMENTS {
+            Err(Misshapen::Elements)
+        } else {
+            Ok(())
+        }
     }
 
     fn tags(&mut self, known: &[(u32, Kind)]) -> Result<(), Misshapen> {
@@ -181,7 +199,9 @@ impl Walk<'_> {
 
     fn compact_length(&mut self) -> Result<Option<usize>, Misshapen> {
         let length = self.varint()?.checked_sub(1);
-        length.map(|n| usize::try_from(n).map_err(|_| Misshapen::Length)).transpose()
+        length
+            .map(|n| usize::try_from(n).map_err(|_| Misshapen::Length))
+            .transpose()
     }
 
     fn varint(&mut self) -> Result<u32, Misshapen> {
@@ -209,7 +229,9 @@ impl Walk<'_> {
 fn absent_or(length: i32) -> Result<Option<usize>, Misshapen> {
     match length {
         -1 => Ok(None),
-        _ => usize::try_from(length).map(Some).map_err(|_| Misshapen::Length),
+        _ => usize::try_from(length)
+            .map(Some)
+            .map_err(|_| Misshapen::Length),
     }
 }
 

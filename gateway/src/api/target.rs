@@ -29,7 +29,11 @@ impl Call {
                 TopicName::new(name).map_err(|_| ResponseError::UnknownTopicOrPartition.into())
             }
             TopicRef::Id(id) => {
-                let name = self.gateway.topics.name_of(&self.gateway.store, *id).await?;
+                let name = self
+                    .gateway
+                    .topics
+                    .name_of(&self.gateway.store, *id)
+                    .await?;
                 name.ok_or_else(|| ResponseError::UnknownTopicId.into())
             }
         }
@@ -37,8 +41,15 @@ impl Call {
 
     /// Opens a partition.
     pub(super) async fn open(&self, topic: &TopicName, index: i32) -> Result<Target, Refusal> {
-        let id = PartitionId { topic: topic.clone(), index };
-        let partition = self.gateway.partitions.get(&self.gateway.store, &id).await?;
+        let id = PartitionId {
+            topic: topic.clone(),
+            index,
+        };
+        let partition = self
+            .gateway
+            .partitions
+            .get(&self.gateway.store, &id)
+            .await?;
         Ok(Target { id, partition })
     }
 

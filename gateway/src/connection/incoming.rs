@@ -78,7 +78,8 @@ impl Incoming {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let size = self.frame.as_ref().map_or(0, |frame| frame.size);
         let seconds = u32::try_from(size / BYTES_PER_SECOND).unwrap_or(u32::MAX);
-        self.since.map(|since| since + FRAME_TIME + Duration::from_secs(1) * seconds)
+        self.since
+            .map(|since| since + FRAME_TIME + Duration::from_secs(1) * seconds)
     }
 
     /// When the last frame was complete, or the connection began.
@@ -150,7 +151,10 @@ impl Incoming {
         body.extend_from_slice(&self.buffer.split_to(buffered));
         while body.len() < *size {
             let missing = *size - body.len();
-            let read = self.reader.read_buf(&mut (&mut *body).limit(missing)).await?;
+            let read = self
+                .reader
+                .read_buf(&mut (&mut *body).limit(missing))
+                .await?;
             if read == 0 {
                 return Ok(None);
             }

@@ -31,7 +31,13 @@ enum Queued {
 impl Outgoing {
     pub(super) fn new(writer: OwnedWriteHalf, counter: Counter) -> Self {
         let progress = Instant::now();
-        Self { writer, counter, queue: VecDeque::new(), unwritten: 0, progress }
+        Self {
+            writer,
+            counter,
+            queue: VecDeque::new(),
+            unwritten: 0,
+            progress,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -53,7 +59,12 @@ impl Outgoing {
             self.progress = Instant::now();
         }
         self.unwritten += chunks.iter().map(Bytes::len).sum::<usize>();
-        self.queue.extend(chunks.into_iter().filter(|c| !c.is_empty()).map(Queued::Chunk));
+        self.queue.extend(
+            chunks
+                .into_iter()
+                .filter(|c| !c.is_empty())
+                .map(Queued::Chunk),
+        );
         self.queue.extend(held.map(Queued::Release));
     }
 
@@ -85,16 +96,16 @@ impl Outgoing {
 
     /// Drops `written` bytes from the front, and the shares behind what is wholly written.
     fn forget(&mut self, mut written: usize) {
-        while let Some(first) = self.queue.front_mut() {
+        while let Some(first) = self.queue.pop_front() {
             match first {
-                Queued::Chunk(chunk) if chunk.len() > written => {
+                Queued::Chunk(mut chunk) if chunk.len() > written => {
                     chunk.advance(written);
+                    self.queue.push_front(Queued::Chunk(chunk));
                     return;
                 }
                 Queued::Chunk(chunk) => written -= chunk.len(),
-                Queued::Release(_) => {}
+                Queued::Release(share) => drop(share),
             }
-            self.queue.pop_front();
         }
     }
 }

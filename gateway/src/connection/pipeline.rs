@@ -1,11 +1,7 @@
 //! Requests of one connection: which may run now, and whose answer is next.
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
-use futures::{
-    StreamExt as _,
-    future::BoxFuture,
-    stream::FuturesUnordered,
-};
+use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -87,7 +83,9 @@ impl Pipeline {
             Order::Appends => self.appends -= 1,
             Order::Waits => {}
         }
-        let slot = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        let slot = number
+            .checked_sub(self.first)
+            .and_then(|at| usize::try_from(at).ok());
         if let Some(slot) = slot.and_then(|at| self.slots.get_mut(at)) {
             *slot = Some(outcome);
         }
@@ -106,7 +104,8 @@ impl Pipeline {
     /// The client is gone: what it asked for is still done, but for what waits for others.
     pub(super) fn abandon(&mut self) {
         self.abandoned = true;
-        self.queued.retain(|(_, request)| request.order() != Order::Waits);
+        self.queued
+            .retain(|(_, request)| request.order() != Order::Waits);
         self.start();
     }
 

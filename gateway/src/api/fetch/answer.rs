@@ -37,7 +37,12 @@ struct PartitionAnswer {
 impl FetchAnswer {
     /// An answer that says nothing but what is wrong.
     pub(super) fn refused(error: i16) -> Self {
-        Self { error, topics: Vec::new(), committed: false, held: None }
+        Self {
+            error,
+            topics: Vec::new(),
+            committed: false,
+            held: None,
+        }
     }
 
     pub(super) fn new(
@@ -47,7 +52,10 @@ impl FetchAnswer {
         records: Records,
         committed: bool,
     ) -> Self {
-        let mut topics: Vec<_> = topics.into_iter().map(|topic| (topic, Vec::new())).collect();
+        let mut topics: Vec<_> = topics
+            .into_iter()
+            .map(|topic| (topic, Vec::new()))
+            .collect();
         for (wanted, found) in wanted.iter().zip(records.partitions) {
             let unknown = Watermarks {
                 log_start: Offset(-1),
@@ -58,20 +66,40 @@ impl FetchAnswer {
                 Ok(found) => (0, found),
                 Err(refusal) => {
                     let error = call.refuse(refusal.code);
-                    (error, Found { watermarks: unknown, chunks: Vec::new() })
+                    (
+                        error,
+                        Found {
+                            watermarks: unknown,
+                            chunks: Vec::new(),
+                        },
+                    )
                 }
             };
             if let Some((_, partitions)) = topics.get_mut(wanted.topic) {
-                partitions.push(PartitionAnswer { index: wanted.index, error, watermarks, chunks });
+                partitions.push(PartitionAnswer {
+                    index: wanted.index,
+                    error,
+                    watermarks,
+                    chunks,
+                });
             }
         }
-        Self { error: 0, topics, committed, held: records.held }
+        Self {
+            error: 0,
+            topics,
+            committed,
+            held: records.held,
+        }
     }
 }
 
 impl Answer for FetchAnswer {
     fn into_reply(self, version: i16) -> Result<Reply, UnwritableAnswer> {
-        let mut writer = Writer { version, chunks: Vec::new(), head: BytesMut::new() };
+        let mut writer = Writer {
+            version,
+            chunks: Vec::new(),
+            head: BytesMut::new(),
+        };
         writer.answer(self.error, self.topics, self.committed);
         writer.chunks.push(writer.head.freeze());
         Ok(Reply::Answered(Body {
@@ -119,7 +147,12 @@ impl Writer {
     }
 
     fn partition(&mut self, partition: PartitionAnswer, committed: bool) {
-        let PartitionAnswer { index, error, watermarks, chunks } = partition;
+        let PartitionAnswer {
+            index,
+            error,
+            watermarks,
+            chunks,
+        } = partition;
         self.head.put_i32(index);
         self.head.put_i16(error);
         self.head.put_i64(watermarks.high.0);
@@ -152,7 +185,8 @@ impl Writer {
         if self.version >= FLEXIBLE {
             self.varint(text.len() + 1);
         } else {
-            self.head.put_i16(i16::try_from(text.len()).unwrap_or(i16::MAX));
+            self.head
+                .put_i16(i16::try_from(text.len()).unwrap_or(i16::MAX));
         }
         self.head.put_slice(text.as_bytes());
     }
@@ -173,7 +207,8 @@ impl Writer {
 
     fn varint(&mut self, mut value: usize) {
         while value >= 0x80 {
-            self.head.put_u8(u8::try_from(value & 0x7f).unwrap_or(0x7f) | 0x80);
+            self.head
+                .put_u8(u8::try_from(value & 0x7f).unwrap_or(0x7f) | 0x80);
             value >>= 7;
         }
         self.head.put_u8(u8::try_from(value).unwrap_or(0x7f));

@@ -54,12 +54,18 @@ pub(super) async fn read(call: &Call, wanted: &[Wanted], limits: Limits) -> Reco
         .zip(&partitions)
         .enumerate()
         .filter(|(_, (wanted, found))| {
-            found.as_ref().is_ok_and(|found| found.watermarks.high != wanted.offset)
+            found
+                .as_ref()
+                .is_ok_and(|found| found.watermarks.high != wanted.offset)
         })
         .map(|(at, _)| at)
         .collect();
     if behind.is_empty() {
-        return Records { partitions, bytes: 0, held: None };
+        return Records {
+            partitions,
+            bytes: 0,
+            held: None,
+        };
     }
     let (mut held, max_bytes) = memory(call, limits.max_bytes);
     let mut bytes = 0;
@@ -98,13 +104,20 @@ pub(super) async fn read(call: &Call, wanted: &[Wanted], limits: Limits) -> Reco
     if let Some(held) = &mut held {
         held.shrink(bytes);
     }
-    Records { partitions, bytes, held }
+    Records {
+        partitions,
+        bytes,
+        held,
+    }
 }
 
 /// The partition as it is where nothing is to be read.
 fn at_its_end(wanted: &Wanted) -> Result<Found, Refusal> {
     let target = wanted.target.as_ref().map_err(Refusal::clone)?;
-    Ok(Found { watermarks: target.partition.watermarks(), chunks: Vec::new() })
+    Ok(Found {
+        watermarks: target.partition.watermarks(),
+        chunks: Vec::new(),
+    })
 }
 
 /// Memory for an answer: as much as is wanted, or some of it, or hardly any.
@@ -127,7 +140,10 @@ async fn one(
 ) -> Result<Fetched, Refusal> {
     let wanted = wanted.get(at).expect("the index of one of them");
     let Target { id, partition } = wanted.target.as_ref().map_err(Refusal::clone)?;
-    let limit = ReadLimit { max_bytes: wanted.max_bytes.min(fair), at_least_one };
+    let limit = ReadLimit {
+        max_bytes: wanted.max_bytes.min(fair),
+        at_least_one,
+    };
     partition.read(wanted.offset, limit).await.map_err(|error| {
         if matches!(error, ReadError::Deleted) {
             call.gone(id);

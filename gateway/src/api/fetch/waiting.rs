@@ -33,7 +33,9 @@ pub(super) async fn records(
         let advanced: FuturesUnordered<_> = wanted
             .iter()
             .zip(&records.partitions)
-            .filter_map(|(wanted, found)| Some((wanted.target.as_ref().ok()?, found.as_ref().ok()?)))
+            .filter_map(|(wanted, found)| {
+                Some((wanted.target.as_ref().ok()?, found.as_ref().ok()?))
+            })
             .map(|(target, found)| target.partition.advanced(found.watermarks.high))
             .collect();
         // What was read too early is read again: holding it would hold its memory.

@@ -33,7 +33,11 @@ const fn fields(fields: &'static [Field]) -> Struct {
 }
 
 const fn schema(key: ApiKey, flexible_from: i16, members: &'static [Field]) -> Schema {
-    Schema { key, flexible_from, fields: fields(members) }
+    Schema {
+        key,
+        flexible_from,
+        fields: fields(members),
+    }
 }
 
 const PRODUCE_TOPIC: &Struct = &fields(&[
@@ -95,7 +99,12 @@ const TOPIC_PARTITIONS: &Struct = &fields(&[all(Kind::Text), all(Kind::Each(&I32
 
 const OFFSET_COMMIT_TOPIC: &Struct = &fields(&[
     all(Kind::Text),
-    all(Kind::Structs(&fields(&[all(I32), all(I64), since(6, I32), all(Kind::Text)]))),
+    all(Kind::Structs(&fields(&[
+        all(I32),
+        all(I64),
+        since(6, I32),
+        all(Kind::Text),
+    ]))),
 ]);
 
 const OFFSET_FETCH_GROUP: &Struct = &fields(&[
@@ -110,20 +119,33 @@ pub(super) static SCHEMAS: &[Schema] = &[
     schema(
         ApiKey::Produce,
         9,
-        &[all(Kind::Text), all(I16), all(I32), all(Kind::Structs(PRODUCE_TOPIC))],
+        &[
+            all(Kind::Text),
+            all(I16),
+            all(I32),
+            all(Kind::Structs(PRODUCE_TOPIC)),
+        ],
     ),
     Schema {
         key: ApiKey::Fetch,
         flexible_from: 12,
         fields: Struct {
             fields: FETCH,
-            tags: &[(0, Kind::Text), (1, Kind::Inline(&fields(&[all(I32), all(I64)])))],
+            tags: &[
+                (0, Kind::Text),
+                (1, Kind::Inline(&fields(&[all(I32), all(I64)]))),
+            ],
         },
     },
     schema(
         ApiKey::ListOffsets,
         6,
-        &[all(I32), since(2, I8), all(Kind::Structs(LIST_OFFSETS_TOPIC)), since(10, I32)],
+        &[
+            all(I32),
+            since(2, I8),
+            all(Kind::Structs(LIST_OFFSETS_TOPIC)),
+            since(10, I32),
+        ],
     ),
     schema(
         ApiKey::Metadata,
@@ -135,11 +157,19 @@ pub(super) static SCHEMAS: &[Schema] = &[
             since(8, BOOL),
         ],
     ),
-    schema(ApiKey::ApiVersions, 3, &[since(3, Kind::Text), since(3, Kind::Text)]),
+    schema(
+        ApiKey::ApiVersions,
+        3,
+        &[since(3, Kind::Text), since(3, Kind::Text)],
+    ),
     schema(
         ApiKey::CreateTopics,
         5,
-        &[all(Kind::Structs(CREATABLE_TOPIC)), all(I32), since(1, BOOL)],
+        &[
+            all(Kind::Structs(CREATABLE_TOPIC)),
+            all(I32),
+            since(1, BOOL),
+        ],
     ),
     schema(
         ApiKey::DeleteTopics,
@@ -158,7 +188,11 @@ pub(super) static SCHEMAS: &[Schema] = &[
     schema(
         ApiKey::FindCoordinator,
         3,
-        &[until(3, Kind::Text), since(1, I8), since(4, Kind::Each(&Kind::Text))],
+        &[
+            until(3, Kind::Text),
+            since(1, I8),
+            since(4, Kind::Each(&Kind::Text)),
+        ],
     ),
     schema(
         ApiKey::JoinGroup,
@@ -190,7 +224,12 @@ pub(super) static SCHEMAS: &[Schema] = &[
     schema(
         ApiKey::Heartbeat,
         4,
-        &[all(Kind::Text), all(I32), all(Kind::Text), since(3, Kind::Text)],
+        &[
+            all(Kind::Text),
+            all(I32),
+            all(Kind::Text),
+            since(3, Kind::Text),
+        ],
     ),
     schema(
         ApiKey::LeaveGroup,
@@ -200,7 +239,11 @@ pub(super) static SCHEMAS: &[Schema] = &[
             until(2, Kind::Text),
             since(
                 3,
-                Kind::Structs(&fields(&[all(Kind::Text), all(Kind::Text), since(5, Kind::Text)])),
+                Kind::Structs(&fields(&[
+                    all(Kind::Text),
+                    all(Kind::Text),
+                    since(5, Kind::Text),
+                ])),
             ),
         ],
     ),

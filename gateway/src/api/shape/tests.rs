@@ -37,9 +37,16 @@ fn fits<Request: Encodable + Message>(key: ApiKey, request: impl Fn(i16) -> Requ
     for version in Request::VERSIONS.min..=Request::VERSIONS.max {
         let mut bytes = BytesMut::new();
         request(version).encode(&mut bytes, version).unwrap();
-        assert_eq!(walk(key, version, &bytes), Ok(&[][..]), "{key:?} version {version}");
+        assert_eq!(
+            walk(key, version, &bytes),
+            Ok(&[][..]),
+            "{key:?} version {version}"
+        );
         for cut in 0..bytes.len() {
-            assert!(walk(key, version, &bytes[..cut]).is_err(), "{key:?} {version} cut at {cut}");
+            assert!(
+                walk(key, version, &bytes[..cut]).is_err(),
+                "{key:?} {version} cut at {cut}"
+            );
         }
     }
 }
@@ -172,7 +179,9 @@ fn requests_of_groups_are_walked_to_their_end() {
             .with_assignment(Bytes::from_static(b"partitions"));
         SyncGroupRequest::default().with_assignments(vec![assignment.clone(), assignment])
     });
-    fits(ApiKey::Heartbeat, |_| HeartbeatRequest::default().with_member_id(text("member")));
+    fits(ApiKey::Heartbeat, |_| {
+        HeartbeatRequest::default().with_member_id(text("member"))
+    });
     fits(ApiKey::LeaveGroup, |version| {
         let request = LeaveGroupRequest::default().with_group_id(text("group").into());
         if version >= 3 {
