@@ -84,7 +84,7 @@ impl Admin {
             "/readyz" if self.ready.load(Ordering::Acquire) => text(StatusCode::OK, "ok\n"),
             "/readyz" => text(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "resources are not listed yet\n",
+                "resources cannot be listed yet\n",
             ),
             "/metrics" => match self.metrics.page() {
                 Ok(page) => {
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readiness_follows_the_first_list() {
+    fn readiness_has_to_be_declared() {
         let admin = Admin::default();
         assert_eq!(
             admin.answer(&Method::GET, "/livez").status(),

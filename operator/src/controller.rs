@@ -10,6 +10,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::jiff::Timestamp;
 use kop_api::KafkaOnPulsar;
+use kube::api::ListParams;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
@@ -216,13 +217,20 @@ fn after_failure(
     Action::requeue(pause)
 }
 
-/// Watches until `stop` comes, then ends what is under way; `on_ready` is called once the first
-/// list is there.
-pub async fn run(
-    context: Arc<Context>,
-    stop: impl Future<Output = ()> + Send + Sync + 'static,
-    on_ready: impl FnOnce() + Send + 'static,
-) {
+/// Waits until resources can be listed: the definition is installed, and we have the right.
+///
+/// The store of the controller cannot be asked instead: it wakes only one of those who wait for it.
+pub async fn listable(context: &Context) {
+    let api = Api::<KafkaOnPulsar>::all(context.client.clone());
+    let one = ListParams::default().limit(1);
+    while let Err(error) = api.list_metadata(&one).await {
+        warn!(%error, "KafkaOnPulsar resources cannot be listed");
+        tokio::time::sleep(PROGRESS).await;
+    }
+}
+
+/// Watches until `stop` comes, then ends what is under way.
+pub async fn run(context: Arc<Context>, stop: impl Future<Output = ()> + Send + Sync + 'static) {
     let client = context.client.clone();
     let ours = watcher::Config::default().labels(&format!(
         "{}={}",
@@ -236,12 +244,6 @@ pub async fn run(
     .owns(Api::<Deployment>::all(client.clone()), ours.clone())
     .owns(Api::<Service>::all(client.clone()), ours);
     let store = controller.store();
-    let known = store.clone();
-    tokio::spawn(async move {
-        if known.wait_until_ready().await.is_ok() {
-            on_ready();
-        }
-    });
     controller
         .watches(
             Api::<StatefulSet>::all(client),

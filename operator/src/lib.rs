@@ -64,9 +64,14 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     info!(version = env!("CARGO_PKG_VERSION"), admin = %args.admin_listen, "operator starts");
     let context = Arc::new(Context::new(client, settings, metrics, args.pod_name));
     let ready = Arc::clone(&admin);
+    let listing = Arc::clone(&context);
+    tokio::spawn(async move {
+        controller::listable(&listing).await;
+        ready.set_ready();
+    });
     let (stop, stopped) = watch::channel(false);
     let stopping = stopped.clone();
-    let controller = controller::run(context, until(stopped), move || ready.set_ready());
+    let controller = controller::run(context, until(stopped));
     let patience = async move {
         until(stopping).await;
         tokio::time::sleep(PATIENCE).await;
