@@ -73,7 +73,7 @@ pub fn tell(name: &str, story: impl FnOnce(&Scratch) -> Result<()>) {
         told
     });
     if let Err(error) = told {
-        panic!("{name}: {error:?}");
+        panic!("{name}: {error:#}");
     }
 }
 
