@@ -2,11 +2,10 @@
 //!
 //! An entry says how large its payload is once decompressed, and a decompressor gives exactly so
 //! much or fails: what it may allocate is known, and limited, before it begins.
-use std::io::Read as _;
 use std::io::Write as _;
 
 use bytes::Bytes;
-use flate2::{read::ZlibDecoder, write::ZlibEncoder};
+use flate2::{Decompress, DecompressError, FlushDecompress, Status, write::ZlibEncoder};
 
 use crate::CompressionType;
 
@@ -60,15 +59,7 @@ pub fn decompress(
         CompressionType::Lz4 => {
             lz4_flex::block::decompress(payload, size).map_err(|error| malformed(error.into()))?
         }
-        CompressionType::Zlib => {
-            let mut bytes = Vec::new();
-            // One byte more, to see a payload that goes on behind its size.
-            ZlibDecoder::new(payload.as_ref())
-                .take(size as u64 + 1)
-                .read_to_end(&mut bytes)
-                .map_err(|error| malformed(error.into()))?;
-            bytes
-        }
+        CompressionType::Zlib => inflate(payload, size).map_err(|error| malformed(error.into()))?,
         CompressionType::Zstd => {
             zstd::bulk::decompress(payload, size).map_err(|error| malformed(error.into()))?
         }
@@ -87,6 +78,26 @@ pub fn decompress(
         return Err(CompressionError::WrongSize { size });
     }
     Ok(bytes.into())
+}
+
+/// The first `size + 1` bytes of a zlib stream, or all of it where it is shorter: one byte more shows
+/// a stream that goes on behind its size. Java's client only flushes its streams and never finishes
+/// them, so their end is no error.
+fn inflate(payload: &[u8], size: usize) -> Result<Vec<u8>, DecompressError> {
+    let mut bytes = Vec::with_capacity(size + 1);
+    let mut stream = Decompress::new(true);
+    loop {
+        let (taken, given) = (stream.total_in(), stream.total_out());
+        let rest = usize::try_from(taken)
+            .ok()
+            .and_then(|taken| payload.get(taken..));
+        let status =
+            stream.decompress_vec(rest.unwrap_or_default(), &mut bytes, FlushDecompress::None)?;
+        let stuck = (taken, given) == (stream.total_in(), stream.total_out());
+        if status == Status::StreamEnd || stuck || bytes.len() > size {
+            return Ok(bytes);
+        }
+    }
 }
 
 /// Compresses a payload. The entry must say its present size as `uncompressed_size`.
