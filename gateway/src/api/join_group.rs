@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Call, error::Refusal, groups};
 
-/// What a client id may contribute to a member id.
+/// Characters of a client id that become part of a member id.
 const CLIENT_ID_IN_MEMBER_ID: usize = 256;
 
 pub(super) async fn handle(call: &Call, request: JoinGroupRequest) -> JoinGroupResponse {
@@ -75,8 +75,7 @@ async fn join(
 
 /// The client's or instance's own name, for people, and something nobody else has.
 fn fresh_member_id(prefix: &str) -> Result<MemberId, Refusal> {
-    let end = prefix.floor_char_boundary(CLIENT_ID_IN_MEMBER_ID);
-    let prefix = prefix.get(..end).unwrap_or_default();
+    let prefix: String = prefix.chars().take(CLIENT_ID_IN_MEMBER_ID).collect();
     Ok(MemberId::new(&format!("{prefix}-{}", Uuid::new_v4()))?)
 }
 
