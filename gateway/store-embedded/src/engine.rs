@@ -24,8 +24,9 @@ use crate::{
 
 /// Cached blocks and values.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
-/// What is gathered in memory before it is written into a table; up to five are held at a time.
-const BATCHES_BUFFER: u64 = 16 * 1024 * 1024;
+/// What is gathered in memory before it is written into a table. The writer thread flushes batches
+/// earlier.
+const BATCHES_BUFFER: u64 = 32 * 1024 * 1024;
 const META_BUFFER: u64 = 2 * 1024 * 1024;
 /// Journals on disk, which are read at the start.
 const JOURNAL_BYTES: u64 = 128 * 1024 * 1024;
@@ -200,6 +201,7 @@ impl Keyspaces {
         let database = Database::builder(directory.database())
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
+            .worker_threads(1)
             .journal_compression(CompressionType::None)
             .manual_journal_persist(true)
             .open()?;

@@ -198,3 +198,65 @@ pub(crate) fn producers_of(value: &[u8]) -> Result<(Offset, &[u8]), Damaged> {
     let (end, snapshot) = value.split_first_chunk().ok_or(Damaged("producer state"))?;
     Ok((Offset(i64::from_be_bytes(*end)), snapshot))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(partition: u32, base: i64, max_timestamp: i64) -> BatchKey {
+        BatchKey {
+            log: LogId {
+                topic: Uuid::from_u128(7),
+                partition,
+            },
+            base: Offset(base),
+            last_offset_delta: 9,
+            max_timestamp: Timestamp(max_timestamp),
+        }
+    }
+
+    #[test]
+    fn keys_of_batches_say_what_they_were_made_of() {
+        for wanted in [key(0, 0, -1), key(3, i64::MAX, i64::MIN)] {
+            assert_eq!(BatchKey::decode(&wanted.encode()), Ok(wanted));
+        }
+        let mut long = key(0, 0, 0).encode();
+        assert!(BatchKey::decode(&long[..39]).is_err());
+        long.push(0);
+        assert!(BatchKey::decode(&long).is_err());
+    }
+
+    #[test]
+    fn keys_sort_by_partition_and_offset() {
+        let keys = [
+            key(0, 0, 9),
+            key(0, 1, 5),
+            key(0, 256, 1),
+            key(1, 0, 0),
+            key(256, 0, 0),
+        ];
+        assert!(keys.map(BatchKey::encode).is_sorted());
+        let log = key(0, 0, 0).log;
+        assert!(log.key_at(Offset(1)) < key(0, 1, i64::MIN).encode());
+        assert!(log.key_at(Offset(1)) > key(0, 0, i64::MAX).encode());
+    }
+
+    #[test]
+    fn a_topic_is_described_in_words() {
+        let name = TopicName::new("orders").unwrap();
+        let topic = Topic {
+            name,
+            id: Uuid::from_u128(1),
+            partitions: 8,
+        };
+        let value = topic_value(&topic);
+        let text = String::from_utf8(value.clone()).unwrap();
+        assert_eq!(
+            text,
+            r#"{"id":"00000000-0000-0000-0000-000000000001","partitions":8}"#
+        );
+        assert_eq!(topic_of(&topic_key(&topic.name), &value), Ok(topic));
+        assert!(topic_of(b"topic/orders", b"{}").is_err());
+        assert!(topic_of(b"topic/a b", &value).is_err());
+    }
+}

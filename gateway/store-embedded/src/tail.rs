@@ -82,3 +82,62 @@ impl Chunks {
         self.chunks
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Batches of two offsets and ten bytes: 4–5, 6–7, 8–9.
+    fn tail() -> Tail {
+        let mut tail = Tail::default();
+        for base in [2, 4, 6, 8] {
+            tail.push(
+                Offset(base),
+                Offset(base + 2),
+                Bytes::from(vec![base as u8; 10]),
+            );
+        }
+        tail.pop();
+        tail
+    }
+
+    fn read(from: i64, high: i64, max_bytes: usize, at_least_one: bool) -> Option<Vec<u8>> {
+        let limit = ReadLimit {
+            max_bytes,
+            at_least_one,
+        };
+        let chunks = tail().read(Offset(from), Offset(high), limit)?;
+        Some(chunks.iter().map(|chunk| chunk[0]).collect())
+    }
+
+    #[test]
+    fn what_was_dropped_is_not_answered() {
+        assert_eq!(read(3, 10, 100, true), None);
+        assert_eq!(
+            Tail::default().read(
+                Offset(0),
+                Offset(0),
+                ReadLimit {
+                    max_bytes: 1,
+                    at_least_one: true,
+                }
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn a_read_begins_with_the_batch_that_holds_its_offset() {
+        assert_eq!(read(4, 10, 100, true), Some(vec![4, 6, 8]));
+        assert_eq!(read(7, 10, 100, true), Some(vec![6, 8]));
+        assert_eq!(read(9, 10, 100, true), Some(vec![8]));
+    }
+
+    #[test]
+    fn a_read_ends_at_the_high_watermark_and_at_its_limit() {
+        assert_eq!(read(4, 8, 100, true), Some(vec![4, 6]));
+        assert_eq!(read(4, 10, 29, true), Some(vec![4, 6]));
+        assert_eq!(read(4, 10, 1, true), Some(vec![4]));
+        assert_eq!(read(4, 10, 1, false), Some(vec![]));
+    }
+}

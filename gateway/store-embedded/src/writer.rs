@@ -88,6 +88,8 @@ pub(crate) struct Writer {
     durability: Durability,
     appenders: HashMap<LogId, (Arc<Log>, Appender)>,
     recent: commit::RecentBatches,
+    /// Bytes of batches since the last flush began.
+    unflushed: usize,
     removals: mpsc::Sender<Removal>,
     stop_remover: Arc<AtomicBool>,
     /// A write failed. What the appenders hold may differ from what is stored.
@@ -108,6 +110,7 @@ impl Writer {
             durability,
             appenders: HashMap::new(),
             recent: commit::RecentBatches::new(TAIL_BYTES),
+            unflushed: 0,
             removals,
             stop_remover,
             failed: false,

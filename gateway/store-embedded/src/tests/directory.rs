@@ -85,23 +85,41 @@ async fn damaged_files_are_an_error_and_no_panic() {
     store.close().await.unwrap();
     drop((partition, store));
     let database = whole.path().join("db");
+    let mut opened_in_spite = Vec::new();
+    let is_journal = |file: &Path| file.extension().is_some_and(|end| end == "jnl");
     for damaged in files(&database) {
+        if damaged.file_name().is_some_and(|name| name == "lock") {
+            continue;
+        }
         let copy = temporary();
         for file in files(whole.path()) {
             let to = copy.path().join(file.strip_prefix(whole.path()).unwrap());
             fs::create_dir_all(to.parent().unwrap()).unwrap();
-            let garbage = file == damaged && file.file_name().is_some_and(|name| name != "lock");
+            let garbage = file == damaged;
             if garbage {
                 fs::write(to, b"garbage".repeat(10)).unwrap();
             } else {
                 fs::copy(&file, to).unwrap();
             }
         }
-        // A journal may end anywhere, so garbage there may be cut off; nothing else may open.
+        // A crash may leave garbage at the end of a journal, so that is cut off there; and files of
+        // former versions, which nothing reads any more.
         match try_open(copy.path()) {
-            Err(OpenStoreError::Damaged { .. }) => {}
-            Ok(_) => println!("opened in spite of {}", damaged.display()),
+            Err(OpenStoreError::Damaged { .. }) => opened_in_spite.push(None),
+            Ok(store) => opened_in_spite.push(Some((damaged, store.list().await.unwrap()))),
             Err(other) => panic!("{}: {other:?}", damaged.display()),
         }
+    }
+    let refused = opened_in_spite
+        .iter()
+        .filter(|opened| opened.is_none())
+        .count();
+    assert!(refused > 0, "garbage is noticed");
+    for (damaged, topics) in opened_in_spite.into_iter().flatten() {
+        assert!(
+            is_journal(&damaged) || topics.len() == 1,
+            "lost by {}",
+            damaged.display()
+        );
     }
 }

@@ -1,5 +1,11 @@
 //! Committing a group: one write, one sync; then readers see it, and everyone is answered.
-use std::{collections::VecDeque, ops::Range, sync::Arc};
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use fjall::OwnedWriteBatch;
 use kop_store::{AppendError, Appended, CatalogError, CreateError, DeleteError, ReadError, Topic};
@@ -12,6 +18,13 @@ use crate::{
     remover::Removal,
     topics::Entry,
 };
+
+/// Bytes of batches that are gathered in memory before they are written into a table.
+const FLUSH_BYTES: usize = 16 * 1024 * 1024;
+/// So many times as much may be on its way into tables; then writing waits.
+const FLUSHING: usize = 3;
+/// A flush that takes longer has failed: the thread that does it ends on the first error.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What is written together.
 pub(super) struct Group {
@@ -62,7 +75,10 @@ impl Group {
 impl Writer {
     pub(super) fn commit(&mut self, group: Group) {
         let Group {
-            writes, effects, ..
+            writes,
+            effects,
+            bytes,
+            ..
         } = group;
         let written = writes
             .durability(Some(self.durability.persist_mode()))
@@ -77,6 +93,34 @@ impl Writer {
         }
         for effect in effects {
             self.apply(effect);
+        }
+        self.flush_some(bytes);
+    }
+
+    /// Keeps the memory of what is not yet in tables bounded. The key-value store would do it itself,
+    /// but a thread that always writes starves those that would flush of the journal's lock.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the key-value store has no way to tell when a flush is done"
+    )]
+    fn flush_some(&mut self, bytes: usize) {
+        self.unflushed = self.unflushed.saturating_add(bytes);
+        if self.unflushed < FLUSH_BYTES {
+            return;
+        }
+        self.unflushed = 0;
+        let batches = &self.keyspaces.batches;
+        let mut flushing = batches.rotate_memtable().map(|_| ());
+        let deadline = Instant::now() + FLUSH_DEADLINE;
+        while flushing.is_ok() && batches.sealed_memtable_count() >= FLUSHING {
+            if Instant::now() > deadline {
+                flushing = Err(fjall::Error::Poisoned);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        if let Err(error) = flushing {
+            tracing::error!(%error, "flush failed; the store takes no more until it is opened again");
+            self.failed = true;
         }
     }
 
