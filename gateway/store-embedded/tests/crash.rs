@@ -1,9 +1,5 @@
 //! What was acknowledged survives `kill -9`.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "functions of a test are a test"
-)]
+#![expect(clippy::unwrap_used, reason = "functions of a test are a test")]
 use std::{
     io::{BufRead, BufReader},
     path::Path,
