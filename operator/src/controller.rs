@@ -26,6 +26,8 @@ mod build;
 mod dereference;
 mod events;
 mod finalize;
+#[cfg(test)]
+mod fixtures;
 mod status;
 mod validate;
 
