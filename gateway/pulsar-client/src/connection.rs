@@ -28,7 +28,7 @@ pub(crate) use self::{
     multiplexer::{Delivery, Event, Line, Opens, RawEntry},
 };
 use crate::{
-    Authentication, Cause,
+    Authentication, Cause, SendError,
     authentication::Credentials,
     service_url::HostPort,
     transport::{ReadHalf, Transport, WriteHalf},
@@ -169,10 +169,13 @@ impl Connection {
         answer.await.unwrap_or_else(|_| Err(self.cause()))
     }
 
-    /// Hands the task something to do; dropped where the connection has ended.
+    /// Hands the task something to do. Where the connection has ended, an entry is answered here;
+    /// other events are dropped, and who waits for an answer sees its slot go.
     pub(crate) fn post(&self, event: Event) {
-        // The reply slots inside are dropped with the event, which their waiters see.
-        let _ = self.events.send(event);
+        if let Err(mpsc::error::SendError(Event::Send(entry))) = self.events.send(event) {
+            self.load.give_back(entry.size);
+            let _ = entry.reply.send(Err(SendError::NotSent(self.cause())));
+        }
     }
 
     /// Why the connection is gone.

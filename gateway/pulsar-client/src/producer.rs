@@ -223,9 +223,13 @@ impl Producer {
         Ok(receipt)
     }
 
-    /// Waits until the connection takes more without queueing it: call it before accepting work.
+    /// Waits until the connection takes more without queueing it, or the producer has ended: call
+    /// it before accepting work.
     pub async fn ready(&self) {
-        self.connection.load().light().await;
+        tokio::select! {
+            () = self.connection.load().light() => {}
+            _ = self.closed() => {}
+        }
     }
 
     /// Resolves when the broker, the connection or [`close`](Self::close) has ended the producer.

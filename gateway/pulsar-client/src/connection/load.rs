@@ -47,6 +47,11 @@ impl Load {
             && self.bytes.load(Ordering::Relaxed) < MAX_PENDING_BYTES
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_unused(&self) -> bool {
+        self.entries.load(Ordering::Relaxed) == 0 && self.bytes.load(Ordering::Relaxed) == 0
+    }
+
     /// Waits until an entry would be written at once.
     pub(crate) async fn light(&self) {
         loop {

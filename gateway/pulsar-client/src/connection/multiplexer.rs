@@ -182,6 +182,12 @@ impl Multiplexer {
 
     /// Does what a handle asks.
     pub(super) fn apply(&mut self, event: Event, now: Instant) {
+        self.obey(event, now);
+        // Whatever ended has made room.
+        self.advance_line(now);
+    }
+
+    fn obey(&mut self, event: Event, now: Instant) {
         match event {
             Event::Request {
                 id,
@@ -215,10 +221,7 @@ impl Multiplexer {
                 );
                 self.write(frame);
             }
-            Event::Send(entry) => {
-                self.line.push_back(entry);
-                self.advance_line(now);
-            }
+            Event::Send(entry) => self.line.push_back(entry),
             Event::Write(bytes) => self.write(bytes),
             Event::CloseProducer { id, request, reply } => {
                 if !self.producers.contains_key(&id) {
@@ -279,15 +282,14 @@ impl Multiplexer {
 
     /// Takes a command of the broker.
     pub(super) fn receive(&mut self, command: Command, trailer: Bytes, now: Instant) {
+        self.understand(command, trailer);
+        self.advance_line(now);
+    }
+
+    fn understand(&mut self, command: Command, trailer: Bytes) {
         match command {
-            Command::SendReceipt(receipt) => {
-                self.receipt(&receipt);
-                self.advance_line(now);
-            }
-            Command::SendError(error) => {
-                self.refused_send(error);
-                self.advance_line(now);
-            }
+            Command::SendReceipt(receipt) => self.receipt(&receipt),
+            Command::SendError(error) => self.refused_send(error),
             Command::Message(message) => {
                 let id = EntryId {
                     ledger: message.message_id.ledger_id,
@@ -298,7 +300,6 @@ impl Multiplexer {
             Command::Ping(_) => self.write(frame::encode(Command::Pong(Pong {}))),
             Command::CloseProducer(close) => {
                 self.end_producer(close.producer_id, &Cause::ClosedByBroker);
-                self.advance_line(now);
             }
             Command::CloseConsumer(close) => {
                 self.end_reader(
@@ -318,7 +319,6 @@ impl Multiplexer {
                         self.end_reader(id, Err(ReadError::Unavailable(Cause::ClosedByBroker)));
                     }
                 }
-                self.advance_line(now);
             }
             Command::ProducerSuccess(success) if !success.producer_ready() => {
                 if let Some(request) = self.requests.get_mut(&success.request_id) {
