@@ -19,7 +19,7 @@ use crate::{
     bounds::{self, Anchor},
     clock,
     entry::{self, EncodeError, Placed, Span, Stamp},
-    log::{Life, Log},
+    log::{Gone, Life, Log},
     metrics::Metrics,
     ownership::{self, Owned},
 };
@@ -360,6 +360,13 @@ impl Writer {
 
     /// Wins the partition again.
     async fn take(&mut self) -> Result<(), AppendError> {
+        self.log
+            .check_existence()
+            .await
+            .map_err(|gone| match gone {
+                Gone::Deleted => AppendError::Deleted,
+                Gone::Unknown(error) => AppendError::Unavailable(error.into()),
+            })?;
         let taken = ownership::take(&self.log.shared.client, &self.log.topic).await;
         let owned = match taken {
             Ok(owned) => owned,

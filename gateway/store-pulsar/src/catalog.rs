@@ -131,6 +131,7 @@ impl PulsarStore {
         let opening = Opening {
             new: self.shared.has_made(&known.pulsar),
             topic,
+            origin: known.origin(),
             layout: known.layout(self.shared.options.entry_format),
             shared: Arc::clone(&self.shared),
         };
@@ -208,6 +209,18 @@ impl Catalog for PulsarStore {
         } = &*self.shared;
         let known = self.known(topic).await.map_err(failed)?;
         let known = known.ok_or_else(|| DeleteError::Unknown(topic.clone()))?;
+        // Whatever reads or writes there ends first, so that nothing asks for a partition while it is
+        // being removed: brokers may make a missing one.
+        for index in 0..i32::try_from(known.topic.partitions).unwrap_or(i32::MAX) {
+            let Some(partition) = known.partition(index) else {
+                break;
+            };
+            if let Some(log) = self.shared.forget(&partition) {
+                log.end(Life::Deleted);
+                log.ended().await;
+            }
+            cursors.forget(&partition);
+        }
         topics.forget(&known.pulsar);
         let deleted = if known.partitioned {
             admin.delete_partitioned(&known.pulsar).await
@@ -221,15 +234,6 @@ impl Catalog for PulsarStore {
         }
         topics.forget(&known.pulsar);
         self.shared.note_made(&known.pulsar, false);
-        for index in 0..i32::try_from(known.topic.partitions).unwrap_or(i32::MAX) {
-            let Some(partition) = known.partition(index) else {
-                break;
-            };
-            if let Some(log) = self.shared.forget(&partition) {
-                log.end(Life::Deleted);
-            }
-            cursors.forget(&partition);
-        }
         Ok(())
     }
 

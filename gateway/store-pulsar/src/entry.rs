@@ -26,8 +26,8 @@ mod tests;
 
 pub(crate) use stamp::producer_batches;
 
-/// Leader epoch that batches are given on their way out: none, so that no client compares them.
-const LEADER_EPOCH: i32 = -1;
+/// Leader epoch that batches are given on their way out: the one epoch of a partition with one owner.
+const LEADER_EPOCH: i32 = 0;
 
 /// How a topic's batches are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

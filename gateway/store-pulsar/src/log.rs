@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    admin::Position,
+    admin::{AdminError, Position},
     append::Append,
     bounds::Bounds,
     clock,
@@ -30,6 +30,7 @@ use crate::{
     offset_index::{OffsetIndex, Point},
     ring::Ring,
     shared::Shared,
+    topics::Origin,
 };
 
 /// Positions of the newest entries that are kept to look up receipts in.
@@ -41,6 +42,7 @@ const INDEX_SPACING: i64 = 128;
 /// One partition.
 pub(crate) struct Log {
     pub(crate) topic: PulsarTopic,
+    pub(crate) origin: Arc<Origin>,
     pub(crate) layout: Layout,
     pub(crate) shared: Arc<Shared>,
     pub(crate) appends: mpsc::Sender<Append>,
@@ -71,6 +73,17 @@ struct State {
     seen: VecDeque<(Position, Span)>,
 }
 
+/// Why a partition is not opened again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Gone {
+    /// The topic was deleted.
+    #[error("topic deleted")]
+    Deleted,
+    /// Whether it was is not known.
+    #[error(transparent)]
+    Unknown(#[from] AdminError),
+}
+
 /// What is known in memory of a read.
 pub(crate) enum Lookup {
     /// The batches.
@@ -86,6 +99,7 @@ pub(crate) enum Lookup {
 impl Log {
     pub(crate) fn new(
         topic: PulsarTopic,
+        origin: Arc<Origin>,
         layout: Layout,
         shared: Arc<Shared>,
         appends: mpsc::Sender<Append>,
@@ -94,6 +108,7 @@ impl Log {
         let ring = Ring::new(bounds.high, Arc::clone(&shared.budget));
         Self {
             topic,
+            origin,
             layout,
             shared,
             appends,
@@ -163,6 +178,15 @@ impl Log {
         if life == Life::Deleted {
             self.state().ring.clear();
         }
+    }
+
+    /// Whether the topic is still there; if it is not, the partition ends.
+    pub(crate) async fn check_existence(&self) -> Result<(), Gone> {
+        if self.origin.exists(&self.shared.admin).await? {
+            return Ok(());
+        }
+        self.end(Life::Deleted);
+        Err(Gone::Deleted)
     }
 
     pub(crate) fn keep(&self, task: JoinHandle<()>) {

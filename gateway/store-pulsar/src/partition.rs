@@ -20,6 +20,7 @@ use crate::{
     read,
     shared::Shared,
     tail,
+    topics::Origin,
 };
 
 /// One partition of a Kafka topic, on its Pulsar topic.
@@ -33,6 +34,7 @@ pub(crate) struct Opening {
     /// Nobody can have anything on its way to the topic: we have just made it.
     pub(crate) new: bool,
     pub(crate) topic: PulsarTopic,
+    pub(crate) origin: Arc<Origin>,
     pub(crate) layout: Layout,
     pub(crate) shared: Arc<Shared>,
 }
@@ -57,6 +59,7 @@ impl Opening {
         let Self {
             new,
             topic,
+            origin,
             layout,
             shared,
         } = self;
@@ -82,7 +85,7 @@ impl Opening {
             )
         };
         let (appends, inbox) = mpsc::channel(MAX_WAITING);
-        let log = Arc::new(Log::new(topic, layout, shared, appends, bounds));
+        let log = Arc::new(Log::new(topic, origin, layout, shared, appends, bounds));
         let empty = bounds.last.is_none();
         let writer = Writer::new(Arc::clone(&log), inbox, owned, bounds.last, empty);
         log.keep(tokio::spawn(writer.run()));

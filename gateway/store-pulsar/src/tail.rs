@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 use pulsar_client::{ReadError, Reader, ReaderError, ReaderOptions, ReaderStart};
 use tokio::time::sleep;
 
-use crate::log::{Life, Log};
+use crate::log::{Gone, Life, Log};
 
 const RECEIVE_BYTES: usize = 1024 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -25,6 +25,8 @@ enum Ended {
     Open(#[from] ReaderError),
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error(transparent)]
+    Gone(#[from] Gone),
     #[error("topic terminated")]
     Terminated,
 }
@@ -46,12 +48,7 @@ async fn read(log: &Log, reader: Reader, from: ReaderStart) {
     loop {
         let opened = match reader.take() {
             Some(reader) => Ok(reader),
-            None => {
-                log.shared
-                    .client
-                    .reader(log.topic.as_str(), next, options())
-                    .await
-            }
+            None => open(log, next).await,
         };
         let ended = match opened {
             Ok(reader) => {
@@ -62,16 +59,24 @@ async fn read(log: &Log, reader: Reader, from: ReaderStart) {
                 }
                 ended
             }
-            Err(error) => error.into(),
+            Err(ended) => ended,
         };
-        if matches!(ended, Ended::Open(ReaderError::NotFound(_))) {
-            log.end(Life::Deleted);
+        if log.is_deleted() {
             return;
         }
         tracing::debug!(topic = %log.topic, error = %ended, "tail reader ended");
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+async fn open(log: &Log, from: ReaderStart) -> Result<Reader, Ended> {
+    log.check_existence().await?;
+    Ok(log
+        .shared
+        .client
+        .reader(log.topic.as_str(), from, options())
+        .await?)
 }
 
 /// Reads until the reader ends. `next` is where another one has to begin: at the last entry read,

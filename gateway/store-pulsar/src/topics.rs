@@ -1,7 +1,7 @@
 //! What is known of topics: their partitions, ids and formats, remembered for a few seconds.
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -33,9 +33,36 @@ pub(crate) struct Known {
     pub(crate) partitioned: bool,
     pub(crate) class: TopicClass,
     format: Option<EntryFormat>,
+    origin: Arc<Origin>,
+}
+
+/// By what a topic is known again, so that it is not taken for one that was made anew.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pulsar: PulsarTopic,
+    partitioned: bool,
+    id: Option<String>,
+}
+
+impl Origin {
+    /// Whether the topic is still there. Brokers may make a missing topic when it is asked for, so
+    /// this is looked at before anything is opened again.
+    pub(crate) async fn exists(&self, admin: &Admin) -> Result<bool, AdminError> {
+        if !self.partitioned {
+            return admin.exists(&self.pulsar).await;
+        }
+        let metadata = admin.partitioned(&self.pulsar).await?;
+        Ok(metadata.is_some_and(|metadata| {
+            metadata.partitions > 0 && metadata.properties.get(TOPIC_ID) == self.id.as_ref()
+        }))
+    }
 }
 
 impl Known {
+    pub(crate) fn origin(&self) -> Arc<Origin> {
+        Arc::clone(&self.origin)
+    }
+
     /// How batches are written there.
     pub(crate) fn layout(&self, default: EntryFormat) -> Layout {
         Layout::of(self.class, self.format.unwrap_or(default))
@@ -118,6 +145,11 @@ pub(crate) fn describe(
     let id = property(TOPIC_ID)
         .and_then(|text| text.parse().ok())
         .unwrap_or_else(|| derived_id(pulsar.as_str()));
+    let origin = Arc::new(Origin {
+        pulsar: pulsar.clone(),
+        partitioned: metadata.partitions > 0,
+        id: property(TOPIC_ID).map(str::to_owned),
+    });
     let own_name = naming
         .kafka_name(pulsar.as_str())
         .unwrap_or_else(|_| name.clone());
@@ -131,6 +163,7 @@ pub(crate) fn describe(
         partitioned: metadata.partitions > 0,
         class: TopicClass::of(&own_name),
         format: property(EntryFormat::PROPERTY).and_then(EntryFormat::from_name),
+        origin,
     }
 }
 

@@ -376,3 +376,108 @@ async fn a_topic_that_is_deleted_by_others_is_gone() {
     first.close().await;
     other.close().await;
 }
+
+/// Has the broker move the partition away and back.
+async fn unload(name: &TopicName) {
+    let url = format!(
+        "{}/admin/v2/persistent/public/default/{name}-partition-0/unload",
+        environment("KOP_TEST_PULSAR_ADMIN")
+    );
+    let answer = reqwest::Client::new().put(url).send().await.unwrap();
+    assert!(answer.status().is_success(), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotent_producer_writes_once_while_the_topic_is_unloaded() {
+    for format in [EntryFormat::Pulsar, EntryFormat::Kafka] {
+        let store = store(&options(format)).await;
+        let id = store.allocate_producer_ids(1).await.unwrap().start;
+        let name = new_topic(&store).await;
+        let partition = open(&store, &name).await;
+        let producer = tokio::spawn({
+            let partition = partition.clone();
+            async move {
+                let mut acknowledged = Vec::new();
+                // Five in flight, as Kafka's clients; what fails is sent again in order.
+                for round in 0..60 {
+                    let mut first = 0;
+                    while first < 5 {
+                        let appends = (first..5).map(|n| {
+                            let value = format!("{round}.{n}");
+                            partition.append(idempotent(id, round * 5 + n, &[&value]))
+                        });
+                        let answers = futures::future::join_all(appends).await;
+                        for answer in answers {
+                            let Ok(appended) = answer else { break };
+                            let value = format!("{round}.{first}");
+                            acknowledged.push((appended.base_offset.0, value));
+                            first += 1;
+                        }
+                    }
+                }
+                acknowledged
+            }
+        });
+        for _ in 0..6 {
+            let high = partition.watermarks().high;
+            timeout(DEADLINE, partition.advanced(high + 20))
+                .await
+                .expect("appends go on");
+            unload(&name).await;
+        }
+        let acknowledged = timeout(DEADLINE * 2, producer)
+            .await
+            .expect("all written")
+            .unwrap();
+        let all = values(&partition, 0).await;
+        assert_eq!(all, acknowledged);
+        assert_eq!(store.metrics().offset_mismatches, 0);
+        assert!(store.metrics().owners_taken > 1);
+        store.close().await;
+        let newcomer = self::store(&options(format)).await;
+        assert_eq!(values(&open(&newcomer, &name).await, 0).await, acknowledged);
+        newcomer.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_group_log_is_read_whole_by_the_next_gateway() {
+    let options = options(EntryFormat::Kafka);
+    let name = TopicName::new(kop_store::CONSUMER_OFFSETS).unwrap();
+    let mut written = Vec::new();
+    for gateway in 0..3 {
+        let store = store(&options).await;
+        if gateway == 0 {
+            store
+                .create(NewTopic {
+                    name: name.clone(),
+                    partitions: 1,
+                })
+                .await
+                .unwrap();
+        }
+        let partition = open(&store, &name).await;
+        assert_eq!(values(&partition, 0).await, written);
+        for n in 0..3 {
+            let mut builder = BatchBuilder::new(Compression::None);
+            for key in ["a", "b"] {
+                let value = format!("{gateway}.{n}.{key}");
+                builder.push(Record {
+                    timestamp: Timestamp(1_700_000_000_000),
+                    key: Some(Bytes::from(key)),
+                    value: Some(value.clone().into()),
+                    ..Record::default()
+                });
+                written.push((0, value));
+            }
+            let appended = partition.append(builder.build().unwrap()).await.unwrap();
+            let base = appended.base_offset.0;
+            let from = written.len() - 2;
+            for (record, offset) in written[from..].iter_mut().zip(base..) {
+                record.0 = offset;
+            }
+        }
+        assert_eq!(values(&partition, 0).await, written);
+        store.close().await;
+    }
+}
