@@ -9,7 +9,7 @@ use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode,
     config::CompressionPolicy,
 };
-use kop_store::{Cause, Topic};
+use kop_store::{Cause, Topic, TopicClass};
 use kop_wire::Offset;
 use tokio::sync::Semaphore;
 
@@ -252,6 +252,7 @@ fn load_logs(
     topic: &Topic,
     removals: &mut Vec<Removal>,
 ) -> Result<Arc<[Arc<Log>]>, Cause> {
+    let class = TopicClass::of(&topic.name);
     let mut logs = Vec::new();
     for partition in 0..topic.partitions {
         let id = LogId {
@@ -274,7 +275,7 @@ fn load_logs(
                 offset: start,
             });
         }
-        logs.push(Arc::new(Log::new(id, start, high)));
+        logs.push(Arc::new(Log::new(id, class, start, high)));
     }
     Ok(logs.into())
 }

@@ -18,6 +18,9 @@
 //! | `meta` | `producers/` and a log | an offset (8) and the [producer state](kop_store::producer_state) up to there |
 //! | `meta` | `next-producer-id` | the first producer id (8) that no one has had |
 //!
+//! Offsets have no gaps, except in the coordinators' topics, where superseded batches are removed.
+//! The last batch of a log is never removed before its topic is, or the log's start is behind it.
+//!
 //! The key of a batch tells where it ends and how new it is, so that finding an end or a time touches
 //! no values.
 use bytes::{Buf, BufMut};

@@ -8,11 +8,12 @@
 //!   writes them as one batch, syncs once and answers them all (group commit);
 //! * readers look at what is committed, the newest batches in memory, older ones through a bounded
 //!   number of blocking threads;
-//! * one thread removes, in the background, what was deleted or truncated.
+//! * one thread removes, in the background, what was deleted or truncated, and in the coordinators'
+//!   topics what was superseded.
 //!
-//! What the directory holds is described in [`format`]. Records are never compacted by key, not even
-//! in `__consumer_offsets`.
+//! What the directory holds is described in the module `format`. Nothing is removed by age or size.
 mod catalog;
+mod cleaner;
 mod directory;
 mod engine;
 mod format;

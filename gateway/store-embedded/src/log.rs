@@ -1,7 +1,7 @@
 //! One partition's log, as readers see it.
 use std::sync::Mutex;
 
-use kop_store::{ReadError, Watermarks};
+use kop_store::{ReadError, TopicClass, Watermarks};
 use kop_wire::Offset;
 use tokio::sync::watch;
 
@@ -31,13 +31,14 @@ impl Bounds {
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) id: LogId,
+    pub(crate) class: TopicClass,
     bounds: watch::Sender<Bounds>,
     /// The newest batches. The writer thread adds and drops, readers copy references out.
     pub(crate) tail: Mutex<Tail>,
 }
 
 impl Log {
-    pub(crate) fn new(id: LogId, start: Offset, high: Offset) -> Self {
+    pub(crate) fn new(id: LogId, class: TopicClass, start: Offset, high: Offset) -> Self {
         let bounds = Bounds {
             start,
             high,
@@ -46,6 +47,7 @@ impl Log {
         };
         Self {
             id,
+            class,
             bounds: watch::Sender::new(bounds),
             tail: Mutex::default(),
         }

@@ -22,10 +22,13 @@ pub(crate) fn batches(
     let mut chunks = Chunks::new(limit);
     let mut start = log.key_at(from);
     if !begins_at(batches, log, from)? {
-        // Offsets have no gaps, so the batch before holds `from`.
+        // The batch before holds `from`, or `from` is in a gap that cleaning left.
         let before = batches.range(log.prefix()..start.clone()).next_back();
         if let Some(before) = before {
-            start = before.key().map_err(unavailable)?.to_vec();
+            let key = before.key().map_err(unavailable)?;
+            if BatchKey::decode(&key)?.end() > from {
+                start = key.to_vec();
+            }
         }
     }
     for item in batches.range(start..end) {

@@ -1,4 +1,4 @@
-//! The thread that removes what was deleted or truncated, a little at a time.
+//! The thread that removes what was deleted, truncated or superseded, a little at a time.
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -10,6 +10,7 @@ use kop_wire::Offset;
 use uuid::Uuid;
 
 use crate::{
+    cleaner::Latest,
     engine::Keyspaces,
     format::{self, BatchKey, LogId},
 };
@@ -17,13 +18,16 @@ use crate::{
 /// Batches of one write.
 const AT_ONCE: usize = 500;
 
-/// What is to be removed. Each is noted in the store before, so that a restart does it again.
+/// What is to be removed. What was deleted or truncated is noted in the store before, so that a restart
+/// does it again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Removal {
     /// All of a deleted topic.
     Topic { topic: Uuid, partitions: u32 },
     /// The batches of a log that end at or before an offset.
     Before { log: LogId, offset: Offset },
+    /// The batches of a coordinator's log, below an offset, that later ones supersede.
+    Superseded { log: LogId, below: Offset },
 }
 
 pub(crate) struct Remover {
@@ -62,6 +66,7 @@ impl Remover {
     fn remove(&self, removal: Removal) -> Result<(), Cause> {
         match removal {
             Removal::Before { log, offset } => self.remove_batches(log, offset),
+            Removal::Superseded { log, below } => self.clean(log, below),
             Removal::Topic { topic, partitions } => {
                 for partition in 0..partitions {
                     self.remove_batches(LogId { topic, partition }, Offset(i64::MAX))?;
@@ -79,6 +84,29 @@ impl Remover {
                 Ok(writes.commit()?)
             }
         }
+    }
+
+    fn clean(&self, log: LogId, below: Offset) -> Result<(), Cause> {
+        let batches = &self.keyspaces.batches;
+        let Some(latest) = Latest::of(&self.keyspaces, log, below)? else {
+            tracing::warn!(?log, "log has too many keys to be cleaned");
+            return Ok(());
+        };
+        let mut writes = self.keyspaces.database.batch();
+        for item in batches.range(log.key_at(Offset(0))..log.key_at(below)) {
+            let (key, value) = item.into_inner()?;
+            if latest.supersedes(value.into()) {
+                writes.remove(batches, key);
+            }
+            if writes.len() >= AT_ONCE {
+                let full = std::mem::replace(&mut writes, self.keyspaces.database.batch());
+                full.commit()?;
+                if self.stopped() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(writes.commit()?)
     }
 
     fn remove_batches(&self, log: LogId, before: Offset) -> Result<(), Cause> {

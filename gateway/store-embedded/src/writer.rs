@@ -88,6 +88,8 @@ pub(crate) struct Writer {
     durability: Durability,
     appenders: HashMap<LogId, (Arc<Log>, Appender)>,
     recent: commit::RecentBatches,
+    /// Batches since a coordinator's log was last cleaned.
+    uncleaned: HashMap<LogId, u32>,
     /// Bytes of batches since the last flush began.
     unflushed: usize,
     removals: mpsc::Sender<Removal>,
@@ -110,6 +112,7 @@ impl Writer {
             durability,
             appenders: HashMap::new(),
             recent: commit::RecentBatches::new(TAIL_BYTES),
+            uncleaned: HashMap::new(),
             unflushed: 0,
             removals,
             stop_remover,

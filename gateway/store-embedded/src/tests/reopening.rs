@@ -100,6 +100,63 @@ async fn truncation_and_deletion_outlive_the_process() {
 }
 
 #[tokio::test]
+async fn commits_that_were_superseded_take_no_room() {
+    let directory = temporary();
+    let store = open(directory.path());
+    let log = create(&store, kop_store::CONSUMER_OFFSETS, 1).await;
+    let commit = |key: &'static str, value: u32| {
+        let mut builder = BatchBuilder::new(Compression::None);
+        builder.push(Record {
+            key: Some(Bytes::from_static(key.as_bytes())),
+            value: Some(Bytes::from(value.to_string())),
+            ..Record::default()
+        });
+        builder.build().unwrap()
+    };
+    append(&log, commit("once", 0)).await;
+    for n in 1..15_000 {
+        append(&log, commit("often", n)).await;
+    }
+    let batches = &store.engine.keyspaces.batches;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while batches.iter().count() > 5_001 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{} batches left",
+            batches.iter().count()
+        );
+        tokio::task::yield_now().await;
+    }
+    drop((log, store));
+
+    let store = open(directory.path());
+    let log = partition(&store, kop_store::CONSUMER_OFFSETS, 0).await;
+    assert_eq!(log.watermarks().high, Offset(15_000));
+    let mut position = Offset(0);
+    let mut last = std::collections::HashMap::new();
+    while position < Offset(15_000) {
+        let fetched = log.read(position, PLENTY).await.unwrap();
+        for batch in Batch::split(Bytes::from(fetched.chunks.concat())) {
+            let batch = batch.unwrap();
+            assert!(
+                batch.header().last_offset() >= position,
+                "a read does not go back"
+            );
+            position = batch.header().last_offset() + 1;
+            for record in batch.records().unwrap() {
+                last.insert(record.key.unwrap(), record.value.unwrap());
+            }
+        }
+    }
+    assert_eq!(last[&b"once"[..]], "0");
+    assert_eq!(last[&b"often"[..]], "14999");
+    assert_eq!(
+        append(&log, commit("often", 0)).await.base_offset,
+        Offset(15_000)
+    );
+}
+
+#[tokio::test]
 async fn what_was_deleted_takes_no_room() {
     let directory = temporary();
     let store = open(directory.path());

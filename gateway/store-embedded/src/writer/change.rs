@@ -1,7 +1,7 @@
 //! Changes that are no appends. Each ends its group.
 use std::{ops::Range, sync::Arc};
 
-use kop_store::{CatalogError, CreateError, DeleteError, NewTopic, ReadError, Topic};
+use kop_store::{CatalogError, CreateError, DeleteError, NewTopic, ReadError, Topic, TopicClass};
 use kop_wire::{Offset, TopicName};
 use uuid::Uuid;
 
@@ -36,12 +36,13 @@ impl Writer {
         let meta = &self.keyspaces.meta;
         let (key, value) = (format::topic_key(&topic.name), format::topic_value(&topic));
         group.writes.insert(meta, key, value);
+        let class = TopicClass::of(&topic.name);
         let log = |partition| {
             let id = LogId {
                 topic: topic.id,
                 partition,
             };
-            Arc::new(Log::new(id, Offset(0), Offset(0)))
+            Arc::new(Log::new(id, class, Offset(0), Offset(0)))
         };
         let logs = (0..topic.partitions).map(log).collect();
         group.effects.push(Effect::Created {

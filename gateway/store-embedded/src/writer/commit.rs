@@ -21,6 +21,8 @@ use crate::{
 
 /// Bytes of batches that are gathered in memory before they are written into a table.
 const FLUSH_BYTES: usize = 16 * 1024 * 1024;
+/// A coordinator's log is cleaned after so many batches.
+const CLEAN_AFTER: u32 = 5_000;
 /// So many times as much may be on its way into tables; then writing waits.
 const FLUSHING: usize = 3;
 /// A flush that takes longer has failed: the thread that does it ends on the first error.
@@ -124,6 +126,22 @@ impl Writer {
         }
     }
 
+    /// Has the log of a coordinator cleaned when it has grown for a while.
+    fn clean_sometimes(&mut self, log: &Log, end: Offset) {
+        if !log.class.is_internal() {
+            return;
+        }
+        let uncleaned = self.uncleaned.entry(log.id).or_default();
+        *uncleaned += 1;
+        if *uncleaned >= CLEAN_AFTER {
+            *uncleaned = 0;
+            self.remove_later(Removal::Superseded {
+                log: log.id,
+                below: end,
+            });
+        }
+    }
+
     fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Appended { log, placed, reply } => {
@@ -132,6 +150,7 @@ impl Writer {
                     Placed::New { base, end, bytes } => {
                         self.recent.push(&log, base, end, bytes);
                         log.change(|bounds| bounds.high = end);
+                        self.clean_sometimes(&log, end);
                         (base, false)
                     }
                 };
@@ -151,6 +170,7 @@ impl Writer {
                 self.topics.remove(&entry.topic.name);
                 for log in entry.logs.iter() {
                     self.appenders.remove(&log.id);
+                    self.uncleaned.remove(&log.id);
                     self.recent.forget(log);
                     log.change(|bounds| bounds.deleted = true);
                 }
