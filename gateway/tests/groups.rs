@@ -1,4 +1,5 @@
 //! The group APIs of a whole gateway, over its socket, in every version that is served.
+#![cfg(test)]
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
