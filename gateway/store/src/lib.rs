@@ -5,7 +5,8 @@
 //! transactions or connections: those are built above it, as records in ordinary partitions
 //! (`__consumer_offsets`, `__transaction_state`).
 //!
-//! What an engine must keep, whatever it is made of, stands in [`conformance`] (feature `testing`).
+//! What an engine must keep, whatever it is made of, stands in the module `conformance` (feature
+//! `testing`).
 #[cfg(feature = "testing")]
 pub mod conformance;
 
