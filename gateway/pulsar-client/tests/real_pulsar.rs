@@ -60,14 +60,18 @@ fn unused(name: &str) -> String {
 
 /// A new topic of one partition; the partition's full name.
 fn new_topic(name: &str) -> String {
+    new_topic_in("public/default", name)
+}
+
+fn new_topic_in(namespace: &str, name: &str) -> String {
     let name = unused(name);
     let (status, answer) = admin(
         "PUT",
-        &format!("persistent/public/default/{name}/partitions"),
+        &format!("persistent/{namespace}/{name}/partitions"),
         "1",
     );
     assert!((200..300).contains(&status), "{answer}");
-    format!("persistent://public/default/{name}-partition-0")
+    format!("persistent://{namespace}/{name}-partition-0")
 }
 
 async fn soon<F: Future>(future: F) -> F::Output {
@@ -383,6 +387,55 @@ async fn what_is_missing_is_not_found() {
         ),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn with_deduplication_a_name_goes_on_behind_its_last_sequence_id() {
+    let namespace = format!("public/{}", unused("dedup"));
+    for (method, path, body) in [
+        ("PUT", format!("namespaces/{namespace}"), "{}"),
+        (
+            "POST",
+            format!("namespaces/{namespace}/deduplication"),
+            "true",
+        ),
+    ] {
+        let (status, answer) = admin(method, &path, body);
+        assert!((200..300).contains(&status), "{answer}");
+    }
+    let client = client();
+    let topic = new_topic_in(&namespace, "t");
+    let first = named(&client, &topic, "owner").await.unwrap();
+    assert_eq!(first.last_sequence_id(), -1);
+    let receipts: Vec<_> = (0..50).map(|n| first.send(outgoing(n, 1, b"x"))).collect();
+    for receipt in receipts {
+        soon(receipt).await.unwrap();
+    }
+    first.close().await;
+
+    let second = named(&client, &topic, "owner").await.unwrap();
+    assert_eq!(second.last_sequence_id(), 49);
+    let discarded = soon(second.send(outgoing(49, 1, b"again"))).await;
+    assert!(
+        matches!(discarded, Err(SendError::Duplicate)),
+        "{discarded:?}"
+    );
+    // Discarded and stored ones in one pipeline.
+    let pipeline: Vec<_> = [50, 3, 51, 4, 52]
+        .into_iter()
+        .map(|n| (n, second.send(outgoing(n, 1, b"y"))))
+        .collect();
+    for (n, receipt) in pipeline {
+        match soon(receipt).await {
+            Ok(receipt) => assert!(n >= 50 && receipt.sequence_id == n, "{n}"),
+            Err(SendError::Duplicate) => assert!(n < 50, "{n}"),
+            Err(other) => panic!("{n}: {other:?}"),
+        }
+    }
+    let mut reader = reader(&client, &topic, ReaderStart::Earliest).await;
+    for n in 0..53 {
+        assert_eq!(next(&mut reader).await.index, Some(n));
+    }
 }
 
 #[tokio::test]

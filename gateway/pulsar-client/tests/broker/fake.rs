@@ -1,5 +1,5 @@
 //! A broker in the test's hands: it takes a connection, says what came and sends what it is told.
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use pulsar_client::{
@@ -13,10 +13,12 @@ use pulsar_client::{
         entry, frame,
     },
 };
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpListener,
 };
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) const TOPIC: &str = "persistent://public/default/t-partition-0";
 const LIMIT: usize = 16 * 1024 * 1024;
@@ -30,6 +32,7 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
 
 pub(crate) struct FakeBroker {
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     pub(crate) max_message_size: i32,
 }
 
@@ -38,13 +41,37 @@ impl FakeBroker {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         Self {
             listener,
+            tls: None,
             max_message_size: 5 * 1024 * 1024,
         }
     }
 
+    /// Speaks TLS, with a certificate for 127.0.0.1 and localhost.
+    pub(crate) async fn start_tls() -> Self {
+        let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/broker.pem"))
+            .expect("a certificate");
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/broker.key")).expect("its key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has them")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("both belong together");
+        Self {
+            tls: Some(Arc::new(config).into()),
+            ..Self::start().await
+        }
+    }
+
     pub(crate) fn url(&self) -> String {
+        let scheme = if self.tls.is_some() {
+            "pulsar+ssl"
+        } else {
+            "pulsar"
+        };
         format!(
-            "pulsar://{}",
+            "{scheme}://{}",
             self.listener.local_addr().expect("it is bound")
         )
     }
@@ -60,10 +87,21 @@ impl FakeBroker {
     /// Takes the next connection, greeting not yet read.
     pub(crate) async fn accept_raw(&self) -> Wire {
         let (stream, _) = soon(self.listener.accept()).await.expect("a connection");
+        let stream: Box<dyn Stream> = match &self.tls {
+            None => Box::new(stream),
+            Some(tls) => Box::new(soon(tls.accept(stream)).await.expect("a handshake")),
+        };
         Wire {
             stream,
             inbox: BytesMut::new(),
         }
+    }
+
+    /// Takes the next connection, whose TLS handshake fails.
+    pub(crate) async fn accept_mistrusted(&self) {
+        let (stream, _) = soon(self.listener.accept()).await.expect("a connection");
+        let tls = self.tls.as_ref().expect("started with TLS");
+        assert!(soon(tls.accept(stream)).await.is_err());
     }
 
     /// Takes the next connection and greets back.
@@ -95,9 +133,13 @@ impl FakeBroker {
     }
 }
 
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
 /// The broker's end of a connection.
 pub(crate) struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     inbox: BytesMut,
 }
 
@@ -161,7 +203,8 @@ impl Wire {
         let lookup = self.take_lookup().await;
         assert_eq!(lookup.topic, TOPIC);
         self.send(Command::LookupTopicResponse(LookupTopicResponse {
-            broker_service_url: Some(url.to_owned()),
+            broker_service_url: url.starts_with("pulsar://").then(|| url.to_owned()),
+            broker_service_url_tls: url.starts_with("pulsar+ssl://").then(|| url.to_owned()),
             response: Some(LookupOutcome::Connect.into()),
             request_id: lookup.request_id,
             ..LookupTopicResponse::default()

@@ -3,3 +3,4 @@ mod fake;
 mod lookup;
 mod produce;
 mod read;
+mod tls;
