@@ -35,7 +35,7 @@ pub struct ClientOptions {
     pub authentication: Option<Authentication>,
     /// How TLS is done, where the URL asks for it.
     pub tls: TlsOptions,
-    /// How long a request, a connect, or an entry's receipt may take.
+    /// How long a request or an entry's receipt may take. A connect may take a third of it.
     pub operation_timeout: Duration,
     /// Connections per broker, at least 1; topics are spread over them.
     pub connections_per_broker: usize,
@@ -124,7 +124,7 @@ impl Client {
     }
 
     /// How many partitions the topic has; 0 where it is not partitioned. Does not create the topic,
-    /// except on brokers before 3.3 that are set to.
+    /// except on brokers that know no other way (older than 3.0.7) and are set to.
     ///
     /// # Errors
     /// Where there is no such topic or no answer.
@@ -136,10 +136,11 @@ impl Client {
             .map_err(LookupError::from)
     }
 
-    /// Full names of the namespace's persistent topics, each partition on its own.
+    /// Full names of the namespace's persistent topics, each partition on its own. Partitions that
+    /// nobody has used yet are missing; a missing namespace has no topics.
     ///
     /// # Errors
-    /// Where there is no such namespace or no answer.
+    /// Where there is no answer.
     pub async fn topics_of_namespace(&self, namespace: &str) -> Result<Vec<String>, LookupError> {
         let shared = &self.shared;
         shared
@@ -148,7 +149,8 @@ impl Client {
             .map_err(LookupError::from)
     }
 
-    /// Opens a producer on a topic or partition (`…-partition-N`).
+    /// Opens a producer on a topic or partition (`…-partition-N`). A broker that creates topics by
+    /// itself creates a missing one: ask for its [`partitions`](Self::partitions) first.
     ///
     /// # Errors
     /// Where the name is taken, the topic is missing, or the broker refuses or does not answer.
@@ -168,7 +170,7 @@ impl Client {
             .map_err(ProducerError::from)
     }
 
-    /// Opens a reader on a topic or partition (`…-partition-N`).
+    /// Opens a reader on a topic or partition (`…-partition-N`). Does not create the topic.
     ///
     /// # Errors
     /// Where the topic is missing, or the broker refuses or does not answer.

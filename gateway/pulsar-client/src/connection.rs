@@ -39,6 +39,8 @@ const CLIENT_VERSION: &str = concat!("kop-", env!("CARGO_PKG_VERSION"));
 const PROTOCOL_VERSION: i32 = 20;
 /// No broker's limit is believed to be higher.
 const LARGEST_MAX_MESSAGE_SIZE: usize = 256 * 1024 * 1024;
+/// A connect, TLS and greeting included, takes no longer.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 /// Greetings and challenges before a connection is usable.
 const MAX_CHALLENGES: usize = 8;
 
@@ -58,6 +60,13 @@ pub(crate) struct ConnectionOptions {
     pub(crate) authentication: Option<Authentication>,
     pub(crate) operation_timeout: Duration,
     pub(crate) keep_alive: Duration,
+}
+
+impl ConnectionOptions {
+    /// Shorter than an operation, so that there is time for the next host.
+    fn connect_timeout(&self) -> Duration {
+        (self.operation_timeout / 3).min(LONGEST_CONNECT)
+    }
 }
 
 /// A handle to a connection. The connection ends when the last one is dropped.
@@ -88,7 +97,7 @@ impl Connection {
             Ok((read, write, inbox, connected))
         };
         let (read, write, inbox, connected) =
-            tokio::time::timeout(options.operation_timeout, greeting)
+            tokio::time::timeout(options.connect_timeout(), greeting)
                 .await
                 .map_err(|_| refused("no answer in time".to_owned()))??;
         let max_message_size = connected
@@ -113,6 +122,7 @@ impl Connection {
             own_events: events.downgrade(),
             authentication: options.authentication.clone(),
             keep_alive: options.keep_alive,
+            timeout: options.operation_timeout,
             tick: (options.operation_timeout.min(options.keep_alive) / 4)
                 .clamp(Duration::from_millis(5), Duration::from_secs(1)),
             multiplexer,

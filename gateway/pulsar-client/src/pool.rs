@@ -17,7 +17,7 @@ use crate::{
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Connections that are open, being opened, or could not be opened. One that is gone is opened anew
 /// when it is next asked for, after a pause that grows while that fails.

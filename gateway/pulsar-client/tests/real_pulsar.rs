@@ -16,7 +16,7 @@ use bytes::Bytes;
 use pulsar_client::{
     Cause, Client, ClientOptions, CompressionType, Entry, EntryId, KeyValue, LookupError,
     MessageMetadata, OutgoingEntry, Producer, ProducerError, ProducerOptions, ReadError, Reader,
-    ReaderOptions, ReaderStart, SendError, SingleMessageMetadata,
+    ReaderError, ReaderOptions, ReaderStart, SendError, SingleMessageMetadata,
     protocol::{batch, batch::BatchBuilder, compression},
 };
 
@@ -366,26 +366,38 @@ async fn a_deleted_topic_ends_producers_and_readers() {
 #[tokio::test]
 async fn what_is_missing_is_not_found() {
     let client = client();
-    let error = soon(client.partitions("persistent://public/nowhere/t"))
-        .await
-        .unwrap_err();
-    assert!(!matches!(error, LookupError::Unauthorized(_)), "{error:?}");
+    for missing in [
+        "persistent://public/default/missing",
+        "persistent://public/nowhere/t",
+    ] {
+        let partitions = soon(client.partitions(missing)).await;
+        assert!(
+            matches!(partitions, Err(LookupError::NotFound(_))),
+            "{partitions:?}"
+        );
+        let start = ReaderStart::Earliest;
+        let reader = soon(client.reader(missing, start, ReaderOptions::default())).await;
+        assert!(
+            matches!(reader, Err(ReaderError::NotFound(_))),
+            "{reader:?}"
+        );
+    }
+    let producer = named(&client, "persistent://public/nowhere/t", "owner").await;
+    assert!(
+        matches!(producer, Err(ProducerError::NotFound(_))),
+        "{producer:?}"
+    );
+
+    let topic = new_topic("listed");
     let topics = soon(client.topics_of_namespace("public/default"))
         .await
         .unwrap();
+    assert!(topics.contains(&topic), "{topics:?}");
     assert!(
-        topics
-            .iter()
-            .all(|topic| topic.starts_with("persistent://public/default/"))
-    );
-    let missing = format!("persistent://public/nowhere/{}", unused("t"));
-    let error = named(&client, &missing, "owner").await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ProducerError::NotFound(_) | ProducerError::Unavailable(_)
-        ),
-        "{error:?}"
+        soon(client.topics_of_namespace("public/nowhere"))
+            .await
+            .unwrap()
+            .is_empty()
     );
 }
 

@@ -40,6 +40,7 @@ pub(super) struct Driver {
     pub(super) own_events: mpsc::WeakUnboundedSender<Event>,
     pub(super) authentication: Option<Authentication>,
     pub(super) keep_alive: Duration,
+    pub(super) timeout: Duration,
     pub(super) tick: Duration,
     pub(super) multiplexer: Multiplexer,
     pub(super) ended: watch::Sender<Option<Cause>>,
@@ -110,8 +111,11 @@ impl Driver {
                     }
                 }
                 now = clock.tick() => {
-                    self.multiplexer.expire(now);
-                    if now - last_sign >= self.keep_alive * 2 {
+                    let expired = self.multiplexer.expire(now);
+                    // A broker that answers nothing at all is not there any more: its machine has
+                    // gone, and took the connection along without a word.
+                    let silence = now - last_sign;
+                    if silence >= self.keep_alive * 2 || expired && silence >= self.timeout {
                         return Cause::Disconnected("no sign of life from the broker".to_owned());
                     }
                     if now - last_ping >= self.keep_alive {

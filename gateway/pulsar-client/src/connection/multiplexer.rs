@@ -351,14 +351,15 @@ impl Multiplexer {
         }
     }
 
-    /// Gives up what the broker has not answered in time.
-    pub(super) fn expire(&mut self, now: Instant) {
+    /// Gives up what the broker has not answered in time; whether there was anything.
+    pub(super) fn expire(&mut self, now: Instant) -> bool {
         let late: Vec<u64> = self
             .requests
             .iter()
             .filter(|(_, request)| request.deadline.is_some_and(|deadline| deadline <= now))
             .map(|(id, _)| *id)
             .collect();
+        let mut expired = !late.is_empty();
         for id in late {
             self.answer(id, Err(Cause::Timeout));
         }
@@ -374,11 +375,13 @@ impl Multiplexer {
             })
             .map(|(id, _)| *id)
             .collect();
+        expired |= !silent.is_empty();
         for id in silent {
             self.write(close_producer(id, NO_REQUEST));
             self.end_producer(id, &Cause::Timeout);
         }
         self.advance_line(now);
+        expired
     }
 
     /// Ends everything.

@@ -226,18 +226,38 @@ async fn without_a_receipt_in_time_the_producer_ends_and_lets_its_name_go() {
     let (_client, producer, mut wire, id) = broker.with_producer(options).await;
     let first = producer.send(outgoing(1, b"x"));
     let second = producer.send(outgoing(2, b"x"));
-    assert!(matches!(
-        soon(first).await,
-        Err(SendError::Unavailable(Cause::Timeout))
-    ));
-    assert!(matches!(
-        soon(second).await,
-        Err(SendError::Unavailable(Cause::Timeout))
-    ));
+    // The broker lives, and has only dropped the entries.
+    let mut pinging = tokio::time::interval(Duration::from_millis(20));
+    let receipts = async { (first.await, second.await) };
+    let mut receipts = std::pin::pin!(receipts);
+    let (first, second) = loop {
+        tokio::select! {
+            receipts = &mut receipts => break receipts,
+            _ = pinging.tick() => wire.send(Command::Ping(command::Ping {})).await,
+        }
+    };
+    assert!(
+        matches!(first, Err(SendError::Unavailable(Cause::Timeout))),
+        "{first:?}"
+    );
+    assert!(
+        matches!(second, Err(SendError::Unavailable(Cause::Timeout))),
+        "{second:?}"
+    );
     assert!(matches!(soon(producer.closed()).await, Cause::Timeout));
-    wire.take_send().await;
-    wire.take_send().await;
-    assert_eq!(wire.take_close_producer().await.producer_id, id);
+    let late = soon(producer.send(outgoing(3, b"x"))).await;
+    assert!(
+        matches!(late, Err(SendError::NotSent(Cause::Timeout))),
+        "{late:?}"
+    );
+    let close = loop {
+        match wire.command().await {
+            Command::Pong(_) | Command::Send(_) => {}
+            Command::CloseProducer(close) => break close,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(close.producer_id, id);
 }
 
 #[tokio::test]
@@ -294,4 +314,36 @@ async fn a_producer_whose_caller_has_gone_is_closed_when_the_broker_has_opened_i
         wire
     };
     wire.take_close_producer().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_has_gone_without_a_word_is_connected_to_anew() {
+    let broker = FakeBroker::start().await;
+    let options = ClientOptions {
+        operation_timeout: Duration::from_millis(300),
+        ..broker.options()
+    };
+    let (client, producer, _silent, _) = broker.with_producer(options).await;
+    let pending = soon(producer.send(outgoing(1, b"x"))).await;
+    assert!(
+        matches!(pending, Err(SendError::Unavailable(_))),
+        "{pending:?}"
+    );
+    let (again, _wire) = tokio::join!(
+        async {
+            loop {
+                // The first try may still meet the old connection.
+                if let Ok(producer) = client.producer(TOPIC, ProducerOptions::default()).await {
+                    return producer;
+                }
+            }
+        },
+        async {
+            let mut wire = broker.accept().await;
+            wire.serve_lookup(&broker.url()).await;
+            wire.serve_producer().await;
+            wire
+        }
+    );
+    assert_eq!(again.name(), "made-up");
 }
