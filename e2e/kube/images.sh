@@ -1,6 +1,6 @@
 #!/bin/bash
 # images.sh BIN_DIR OUT_DIR: the images that the end-to-end test runs, as tars, without a container runtime or registry:
-#   kop-gateway:e2e, kop-operator:e2e   the binaries of BIN_DIR with the shared libraries they are linked to → OUT_DIR
+#   kop-gateway:e2e, kop-operator:e2e   the binaries of BIN_DIR, the shared libraries they are linked to and CA certificates → OUT_DIR
 #   kop-e2e-pulsar:4.2.4                Debian with Java, Pulsar's jars and kcat, made once → $CACHE/parts
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
@@ -10,7 +10,7 @@ mkdir -p "$out" "$CACHE/parts"
 image() { python3 "$HERE/scripts/mkimage.py" "$@"; }
 
 for program in kop-gateway kop-operator; do
-  files=("$bin/$program:/usr/local/bin/$program")
+  files=("$bin/$program:/usr/local/bin/$program" "/etc/ssl/certs/ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt:644")
   while read -r library; do files+=("$library:$library"); done < <(ldd "$bin/$program" | grep -oE '/[^ ]+')
   image "$out/$program.tar" "docker.io/library/$program:e2e" "${files[@]}" --entrypoint "[\"/usr/local/bin/$program\"]" --user 65532:65532
 done

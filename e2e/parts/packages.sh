@@ -9,7 +9,7 @@ need java default-jdk-headless; need javac default-jdk-headless; need mvn maven;
 # for the Kubernetes cluster and its images
 need containerd containerd; need runc runc; need /usr/lib/cni/bridge containernetworking-plugins; need iptables iptables
 need conntrack conntrack; need kmod kmod; need ip iproute2; need pgrep procps; need /bin/busybox busybox-static
-need mmdebstrap mmdebstrap
+need mmdebstrap mmdebstrap; need /etc/ssl/certs/ca-certificates.crt ca-certificates
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq

@@ -173,41 +173,20 @@ impl Cluster {
     pub fn describe(&self, scratch: &Scratch, namespaces: &[&str]) -> Result<()> {
         let mut text = String::new();
         for namespace in namespaces {
-            for arguments in [
-                [
-                    "-n",
-                    namespace,
-                    "get",
-                    "all,configmaps,events",
-                    "-o",
-                    "wide",
-                ]
-                .as_slice(),
-                &["-n", namespace, "get", "kop", "-o", "yaml"],
-                &["-n", namespace, "describe", "pods"],
-                &[
-                    "-n",
-                    namespace,
-                    "logs",
-                    "--tail=80",
-                    "--prefix",
-                    "-l",
-                    "app.kubernetes.io/part-of=kop",
-                ],
-                &[
-                    "-n",
-                    namespace,
-                    "logs",
-                    "--tail=80",
-                    "--prefix",
-                    "-l",
-                    "app.kubernetes.io/name=kop",
-                ],
-            ] {
+            let mut ask = |arguments: &[&str]| {
                 let said = self
                     .kubectl(arguments)
                     .unwrap_or_else(|error| format!("{error:#}"));
                 text.push_str(&format!("=== kubectl {}\n{said}\n", arguments.join(" ")));
+            };
+            let all = "all,configmaps,kop,events";
+            ask(&["-n", namespace, "get", all, "-o", "wide"]);
+            ask(&["-n", namespace, "get", "kop", "-o", "yaml"]);
+            ask(&["-n", namespace, "describe", "pods"]);
+            let pods = self.kubectl(&["-n", namespace, "get", "pods", "-o", "name"])?;
+            for pod in pods.lines() {
+                ask(&["-n", namespace, "logs", "--tail=80", pod]);
+                ask(&["-n", namespace, "logs", "--tail=80", "--previous", pod]);
             }
         }
         std::fs::write(scratch.path().join("cluster.txt"), text)?;

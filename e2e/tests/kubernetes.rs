@@ -71,8 +71,8 @@ fn install_operator(cluster: &Cluster) -> Result<()> {
     let mut arguments = vec!["install", "kop", &chart, "--namespace", OPERATOR];
     arguments.extend(["--create-namespace", "--wait", "--timeout", "120s"]);
     for value in [
-        "operator.image.repository=docker.io/library/kop-operator",
-        "operator.image.tag=e2e",
+        "image.repository=docker.io/library/kop-operator",
+        "image.tag=e2e",
         "gateway.image.repository=docker.io/library/kop-gateway",
         "gateway.image.tag=e2e",
     ] {
