@@ -18,6 +18,11 @@ mod sync;
 
 pub(crate) use member::Member;
 
+/// What a group takes besides its members, in bytes: the structures and its name.
+const GROUP_OVERHEAD: usize = 512;
+/// What a member takes besides its subscription and assignment: its id in several places, timers.
+const MEMBER_OVERHEAD: usize = 512;
+
 /// Where a group stands in its cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
@@ -238,6 +243,12 @@ impl Group {
             .filter(|(id, _)| Some(*id) != except)
             .map(|(_, member)| member.bytes())
             .sum()
+    }
+
+    /// Bytes that the group takes in memory, nearly.
+    pub(crate) fn weight(&self) -> usize {
+        let members = self.members.len() + self.pending.len();
+        GROUP_OVERHEAD + members * MEMBER_OVERHEAD + self.bytes(None)
     }
 
     /// Starts the member's session anew.

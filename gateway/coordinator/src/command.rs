@@ -30,6 +30,14 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether the group may need more or less room afterwards.
+    pub(crate) fn may_change_membership(&self) -> bool {
+        match self {
+            Self::Join(_) | Self::Sync(_) | Self::Leave(_) => true,
+            Self::Heartbeat(_) | Self::CommitOffsets(_) | Self::FetchOffsets(_) => false,
+        }
+    }
+
     /// The group that the request is about.
     #[must_use]
     pub fn group(&self) -> &GroupId {

@@ -17,6 +17,9 @@ pub struct GroupConfig {
     pub max_group_bytes: usize,
     /// Groups with members in one shard.
     pub max_groups: usize,
+    /// Bytes that members, their subscriptions and their assignments may take in one shard: what
+    /// clients can make it keep by joining.
+    pub max_shard_bytes: usize,
     /// Partitions for which one group may have committed an offset.
     pub max_offsets_per_group: usize,
     /// Bytes of the text a client may store with an offset (`offset.metadata.max.bytes`).
@@ -35,6 +38,7 @@ impl Default for GroupConfig {
             max_group_size: 2_000,
             max_group_bytes: 4 * 1024 * 1024,
             max_groups: 20_000,
+            max_shard_bytes: 32 * 1024 * 1024,
             max_offsets_per_group: 200_000,
             max_offset_metadata_bytes: 4_096,
             offset_retention_ms: 7 * 24 * 60 * 60 * 1_000,

@@ -16,6 +16,8 @@ pub struct Groups {
     hard: Hard,
     /// Groups that have, or had in this run, members.
     live: HashMap<GroupId, Group>,
+    /// What `live` takes in memory, in bytes.
+    weight: usize,
 }
 
 impl Groups {
@@ -26,6 +28,7 @@ impl Groups {
             config,
             hard: Hard::default(),
             live: HashMap::new(),
+            weight: 0,
         }
     }
 
@@ -59,6 +62,7 @@ impl Groups {
                 out: &mut out,
             };
             let group = Group::resume(&mut turn, metadata);
+            self.weight += group.weight();
             self.live.insert(id.clone(), group);
         }
         out
@@ -73,7 +77,12 @@ impl Groups {
         match command {
             Command::Request(ticket, request) => {
                 let group = request.group().clone();
+                let is_heavy = request.may_change_membership();
+                let before = if is_heavy { self.weight_of(&group) } else { 0 };
                 self.request(now, &mut out, ticket, request);
+                if is_heavy {
+                    self.reweigh(&group, before);
+                }
                 self.tidy(&group);
             }
             Command::Timer(timer) => self.timer(now, &mut out, &timer),
@@ -131,6 +140,9 @@ impl Groups {
         if !limits.contains(&join.session_timeout_ms) {
             return Err(GroupError::InvalidSessionTimeout);
         }
+        if join.member.is_none() && self.weight >= self.config.max_shard_bytes {
+            return Err(GroupError::GroupFull);
+        }
         if !self.live.contains_key(&join.group) {
             if join.member.is_some() {
                 return Err(GroupError::UnknownMember);
@@ -187,6 +199,7 @@ impl Groups {
 
     fn timer(&mut self, now: u64, out: &mut Output, timer: &Timer) {
         let (Timer::Join(id) | Timer::Sync(id) | Timer::Session(id, _)) = timer;
+        let before = self.weight_of(id);
         if let Some((group, mut turn)) = self.with(now, out, id) {
             match timer {
                 Timer::Join(_) => group.join_timer_ran_out(&mut turn),
@@ -194,7 +207,17 @@ impl Groups {
                 Timer::Session(_, member) => group.session_ran_out(&mut turn, member),
             }
         }
+        self.reweigh(id, before);
         self.tidy(id);
+    }
+
+    fn weight_of(&self, id: &GroupId) -> usize {
+        self.live.get(id).map_or(0, Group::weight)
+    }
+
+    fn reweigh(&mut self, id: &GroupId, before: usize) {
+        let now = self.weight_of(id);
+        self.weight = (self.weight + now).saturating_sub(before);
     }
 
     fn with<'a>(
@@ -222,8 +245,10 @@ impl Groups {
     fn tidy(&mut self, id: &GroupId) {
         let logged = self.logged_generation(id);
         let is_forgettable = |group: &Group| group.is_forgettable(logged);
-        if self.live.get(id).is_some_and(is_forgettable) {
-            self.live.remove(id);
+        if self.live.get(id).is_some_and(is_forgettable)
+            && let Some(group) = self.live.remove(id)
+        {
+            self.weight = self.weight.saturating_sub(group.weight());
         }
     }
 }

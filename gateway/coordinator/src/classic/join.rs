@@ -1,5 +1,4 @@
 //! JoinGroup: who may take part in a rebalance, and who sets one off.
-use super::member::subscription_bytes;
 use super::{Group, Member, Round, State, Turn};
 use crate::{GroupError, Join, Joined, JoinedMember, MemberId, Name, Reply, Ticket};
 
@@ -50,7 +49,7 @@ impl Group {
         let has_place =
             known.is_some_and(|id| self.members.contains_key(id) || self.pending.contains(id));
         let size = self.members.len() + self.pending.len();
-        let bytes = self.bytes(known) + subscription_bytes(&join.protocols);
+        let bytes = self.bytes(known) + Member::new(join).bytes();
         if (!has_place && size >= turn.config.max_group_size) || bytes > turn.config.max_group_bytes
         {
             return Err(GroupError::GroupFull);

@@ -79,14 +79,12 @@ impl Member {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        subscription_bytes(&self.protocols) + self.assignment.len()
+        let names = self.client_id.as_str().len() + self.client_host.as_str().len();
+        let instance = self.instance.as_ref().map_or(0, |id| id.as_str().len());
+        let protocols = self.protocols.iter();
+        let subscriptions: usize = protocols
+            .map(|p| p.metadata.len() + p.name.as_str().len())
+            .sum();
+        names + instance + subscriptions + self.assignment.len()
     }
-}
-
-/// What a member's protocols weigh against the group's limit.
-pub(super) fn subscription_bytes(protocols: &[Protocol]) -> usize {
-    let sizes = protocols
-        .iter()
-        .map(|p| p.metadata.len() + p.name.as_str().len());
-    sizes.sum()
 }

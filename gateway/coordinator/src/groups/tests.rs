@@ -323,6 +323,8 @@ impl Run {
                 assert!(offsets.iter().all(|offset| offset.committed.is_some()));
             }
         }
+        let weight: usize = self.groups.live.values().map(Group::weight).sum();
+        assert_eq!(self.groups.weight, weight, "the shard has lost count");
         for (id, live) in &self.groups.live {
             self.generations.insert(id.clone(), live.generation());
         }
@@ -370,5 +372,6 @@ proptest! {
         prop_assert!(run.waiting.is_empty(), "{:?} still wait", run.waiting);
         prop_assert!(run.timers.is_empty(), "{:?} still run", run.timers);
         prop_assert!(run.groups.live.is_empty(), "{:?} still live", run.groups.live);
+        prop_assert_eq!(run.groups.weight, 0);
     }
 }

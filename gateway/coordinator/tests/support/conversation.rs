@@ -89,6 +89,9 @@ impl Stage {
         if let Some(size) = words.get("max-bytes") {
             config.max_group_bytes = size.parse().unwrap();
         }
+        if let Some(size) = words.get("max-shard") {
+            config.max_shard_bytes = size.parse().unwrap();
+        }
         if let Some(size) = words.get("max-metadata") {
             config.max_offset_metadata_bytes = size.parse().unwrap();
         }
