@@ -123,12 +123,15 @@ impl Admin {
             .redirect(reqwest::redirect::Policy::none())
             .timeout(TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(20));
-        if let Some(pem) = ca {
-            for certificate in
-                reqwest::Certificate::from_pem_bundle(pem).map_err(AdminError::Unreachable)?
-            {
-                builder = builder.add_root_certificate(certificate);
+        let authorities = match ca {
+            Some(pem) => {
+                Some(reqwest::Certificate::from_pem_bundle(pem).map_err(AdminError::Unreachable)?)
             }
+            // Without TLS nobody is to be trusted, and the machine need not have any authorities.
+            None => url.starts_with("http://").then(Vec::new),
+        };
+        if let Some(authorities) = authorities {
+            builder = builder.tls_certs_only(authorities);
         }
         Ok(Self {
             http: builder.build().map_err(AdminError::Unreachable)?,
@@ -185,6 +188,17 @@ impl Admin {
         let path = format!("persistent/{}/partitions", topic.path());
         let body = Body::typed("application/vnd.partitioned-topic-metadata+json", metadata)?;
         self.call(Method::PUT, &path, Some(body)).await.map(drop)
+    }
+
+    /// Gives a partitioned topic more partitions.
+    pub(crate) async fn grow_partitioned(
+        &self,
+        topic: &PulsarTopic,
+        partitions: u32,
+    ) -> Result<(), AdminError> {
+        let path = format!("persistent/{}/partitions", topic.path());
+        let body = Body::typed("application/json", &partitions)?;
+        self.call(Method::POST, &path, Some(body)).await.map(drop)
     }
 
     /// Makes a topic without partitions.

@@ -8,7 +8,9 @@ use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Dura
 
 use kop_store::{AppendError, Appended, producer_state::Verdict};
 use kop_wire::{Batch, Offset};
-use pulsar_client::{CloseReason, OutgoingEntry, Receipt, SendError};
+use pulsar_client::{
+    CloseReason, OutgoingEntry, Receipt, SendError, protocol::prost::Message as _,
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
@@ -36,8 +38,6 @@ const MAX_IN_FLIGHT_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) const MAX_WAITING: usize = 64;
 /// How long the tail reader may take to bring an entry before its index is asked for.
 const TAIL_PATIENCE: Duration = Duration::from_millis(20);
-/// Room for metadata beside the payload in Pulsar's largest message.
-const METADATA_ROOM: usize = 16 * 1024;
 
 /// One batch to be appended.
 pub(crate) struct Append {
@@ -118,6 +118,13 @@ impl Writer {
         let mut life = self.log.life();
         let mut drained = false;
         while !(drained && self.in_flight.is_empty() && self.waiting.is_none()) {
+            // Looked at before waiting: it may have changed before this task began.
+            let state = *life.borrow_and_update();
+            match state {
+                Life::Serving => {}
+                Life::Closing => self.inbox.close(),
+                Life::Deleted => return self.refuse_all(),
+            }
             match self.event(&mut life, drained).await {
                 Event::Receipt(receipt) => self.answered(receipt).await,
                 Event::Append(append) => self.waiting = Some(append),
@@ -127,12 +134,6 @@ impl Writer {
                     self.failed = true;
                 }
                 Event::Life => {}
-            }
-            let state = *life.borrow_and_update();
-            match state {
-                Life::Serving => {}
-                Life::Closing => self.inbox.close(),
-                Life::Deleted => return self.refuse_all(),
             }
             if self.failed && self.in_flight.is_empty() {
                 self.failed = false;
@@ -224,8 +225,8 @@ impl Writer {
                 return append.answer(Err(AppendError::Refused(error.to_string())));
             }
         };
-        let limit = owned.max_message_size().saturating_sub(METADATA_ROOM);
-        let size = entry.payload.len();
+        let limit = owned.max_message_size();
+        let size = entry.metadata.encoded_len() + entry.payload.len();
         if size > limit {
             return append.answer(Err(AppendError::TooLarge { size, limit }));
         }
@@ -275,8 +276,10 @@ impl Writer {
                 duplicate: false,
             }
         });
-        if answer.is_err() {
-            self.failed = true;
+        match &answer {
+            // The broker never saw it.
+            Ok(_) | Err(AppendError::TooLarge { .. }) => {}
+            Err(_) => self.failed = true,
         }
         append.answer(answer);
     }

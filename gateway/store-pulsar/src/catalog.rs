@@ -7,8 +7,8 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kop_store::{
-    Catalog, CatalogError, CreateError, DeleteError, NewTopic, OpenError, PartitionId, Topic,
-    TopicClass,
+    Catalog, CatalogError, CreateError, DeleteError, GrowError, NewTopic, OpenError, PartitionId,
+    Topic, TopicClass,
 };
 use kop_wire::TopicName;
 use tokio::time::timeout;
@@ -235,6 +235,43 @@ impl Catalog for PulsarStore {
         topics.forget(&known.pulsar);
         self.shared.note_made(&known.pulsar, false);
         Ok(())
+    }
+
+    async fn grow(&self, topic: &TopicName, partitions: u32) -> Result<Topic, GrowError> {
+        let failed = |error: AdminError| GrowError::Unavailable(error.into());
+        let unknown = || GrowError::Unknown(topic.clone());
+        let Shared { admin, topics, .. } = &*self.shared;
+        // Somebody else may have made it larger since it was looked at last.
+        topics.forget(&self.shared.naming.topic(topic));
+        let known = self.known(topic).await.map_err(failed)?;
+        let known = known.ok_or_else(unknown)?;
+        let has = known.topic.partitions;
+        if partitions <= has {
+            return Err(GrowError::NotMore { partitions: has });
+        }
+        if !known.partitioned {
+            return Err(GrowError::Refused(
+                "this topic of Pulsar is not partitioned".to_owned(),
+            ));
+        }
+        let grown = admin.grow_partitioned(&known.pulsar, partitions).await;
+        topics.forget(&known.pulsar);
+        match grown {
+            Ok(()) => {}
+            Err(AdminError::NotFound(_)) => return Err(unknown()),
+            Err(
+                error @ (AdminError::Conflict(_)
+                | AdminError::Refused {
+                    status: 406 | 412 | 422,
+                    ..
+                }),
+            ) => {
+                return Err(GrowError::Refused(error.to_string()));
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        let known = self.known(topic).await.map_err(failed)?;
+        Ok(known.ok_or_else(unknown)?.topic)
     }
 
     async fn find(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {

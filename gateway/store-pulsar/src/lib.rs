@@ -37,6 +37,7 @@ mod read;
 mod ring;
 mod shared;
 mod tail;
+mod time_index;
 mod topics;
 
 pub use admin::AdminError;

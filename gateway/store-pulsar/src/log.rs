@@ -30,6 +30,7 @@ use crate::{
     offset_index::{OffsetIndex, Point},
     ring::Ring,
     shared::Shared,
+    time_index::TimeIndex,
     topics::Origin,
 };
 
@@ -38,6 +39,7 @@ const SEEN: usize = 512;
 /// Points of the offset index per partition, and their distance in offsets to begin with.
 const INDEX_POINTS: usize = 512;
 const INDEX_SPACING: i64 = 128;
+const TIME_POINTS: usize = 256;
 
 /// One partition.
 pub(crate) struct Log {
@@ -70,6 +72,7 @@ struct State {
     log_start: i64,
     ring: Ring,
     index: OffsetIndex,
+    times: TimeIndex,
     seen: VecDeque<(Position, Span)>,
 }
 
@@ -116,6 +119,7 @@ impl Log {
                 log_start: bounds.log_start,
                 ring,
                 index: OffsetIndex::new(INDEX_POINTS, INDEX_SPACING),
+                times: TimeIndex::new(bounds.log_start, TIME_POINTS, INDEX_SPACING),
                 seen: VecDeque::new(),
             }),
             high: watch::Sender::new(bounds.high),
@@ -240,6 +244,7 @@ impl Log {
         {
             let mut state = self.state();
             self.note(&mut state, position, span);
+            state.times.extend(span.base, span.end, latest(&placed));
             if span.base > state.ring.end() && self.is_group_log() {
                 // No tail reader will bring what is missing in between.
                 state.ring.restart(span.base);
@@ -271,6 +276,8 @@ impl Log {
             let gap = entry::gap(end, span.base);
             match (unpacked, gap) {
                 (Ok(batches), Ok(gap)) if span.base >= end => {
+                    let time = batches.iter().map(latest).max().unwrap_or(i64::MIN);
+                    state.times.extend(end, span.end, time);
                     state.ring.push(gap.into_iter().chain(batches), span.end);
                 }
                 // What cannot be unpacked is the business of those who read there.
@@ -332,6 +339,26 @@ impl Log {
         (state.index.floor(offset), state.index.above(offset))
     }
 
+    /// Where to begin to look for the first record of `time` or later.
+    pub(crate) fn start_of(&self, time: i64) -> i64 {
+        let state = self.state();
+        state
+            .times
+            .start(time)
+            .unwrap_or(state.log_start)
+            .max(state.log_start)
+    }
+
+    /// The offset up to which the records' times are known.
+    pub(crate) fn times_covered(&self) -> i64 {
+        self.state().times.covered()
+    }
+
+    /// All offsets from `base` to before `end` hold at the latest a record of `time`.
+    pub(crate) fn learn_times(&self, base: i64, end: i64, time: i64) {
+        self.state().times.extend(base, end, time);
+    }
+
     /// The records before `offset` are gone.
     pub(crate) fn trimmed(&self, offset: i64) {
         let mut state = self.state();
@@ -352,6 +379,16 @@ impl Log {
             }
             rises
         });
+    }
+}
+
+/// The largest timestamp in a batch.
+pub(crate) fn latest(placed: &Placed) -> i64 {
+    let header = placed.batch.header();
+    if header.record_count == 0 {
+        i64::MIN
+    } else {
+        header.max_timestamp.0
     }
 }
 

@@ -1,45 +1,60 @@
 //! The first record of a given time or later.
 //!
-//! Timestamps are the applications' and need not rise, so nothing less than reading tells which
-//! record is the first by offset. Batches whose largest timestamp is earlier are passed over without
-//! being unpacked.
+//! Timestamps are the applications' and need not rise, so nothing less than having seen the records
+//! tells which one is the first by offset. What was seen once is remembered; batches whose largest
+//! timestamp is earlier are passed over without being unpacked.
 use std::sync::Arc;
 
 use kop_store::{ReadError, TimestampedOffset};
 use kop_wire::Timestamp;
 
-use crate::{log::Log, read::Scan};
+use crate::{
+    entry::Placed,
+    log::{Log, latest},
+    read::Scan,
+};
 
-/// Looks from the log's first record on.
+/// Looks from the first record on that may be of that time.
 pub(crate) async fn first_at(
     log: &Arc<Log>,
     time: Timestamp,
 ) -> Result<Option<TimestampedOffset>, ReadError> {
     let end = log.high();
-    let start = log.log_start();
+    let start = log.start_of(time.0);
     if start >= end {
         return Ok(None);
     }
     let mut scan = Scan::open(Arc::clone(log), start).await?;
     while scan.position() < end {
-        for placed in scan.next().await? {
-            let header = placed.batch.header();
-            if header.record_count == 0 || header.max_timestamp < time {
-                continue;
+        let base = scan.position();
+        let batches = scan.next().await?;
+        for placed in &batches {
+            if latest(placed) >= time.0
+                && let Some(found) = first_in(placed, time)?
+            {
+                return Ok(Some(found));
             }
-            let shift = placed.base - header.base_offset;
-            let records = placed
-                .batch
-                .iter()
-                .map_err(|error| ReadError::Unreadable(error.to_string()))?;
-            for record in records {
-                let record = record.map_err(|error| ReadError::Unreadable(error.to_string()))?;
-                if record.timestamp >= time {
-                    let offset = record.offset + shift;
-                    let timestamp = record.timestamp;
-                    return Ok(Some(TimestampedOffset { offset, timestamp }));
-                }
-            }
+        }
+        // Only a scan that goes on from what is known adds to it.
+        if base <= log.times_covered() {
+            let time = batches.iter().map(latest).max().unwrap_or(i64::MIN);
+            log.learn_times(base, scan.position(), time);
+        }
+    }
+    Ok(None)
+}
+
+fn first_in(placed: &Placed, time: Timestamp) -> Result<Option<TimestampedOffset>, ReadError> {
+    let shift = placed.base - placed.batch.header().base_offset;
+    let unreadable = |error: kop_wire::BatchError| ReadError::Unreadable(error.to_string());
+    for record in placed.batch.iter().map_err(unreadable)? {
+        let record = record.map_err(unreadable)?;
+        if record.timestamp >= time {
+            let offset = record.offset + shift;
+            return Ok(Some(TimestampedOffset {
+                offset,
+                timestamp: record.timestamp,
+            }));
         }
     }
     Ok(None)

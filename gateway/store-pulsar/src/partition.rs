@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kop_store::{
-    AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset, Watermarks,
+    AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset,
+    TruncateError, Watermarks,
 };
 use kop_wire::{Batch, Offset, Timestamp};
 use tokio::sync::{mpsc, oneshot};
@@ -179,8 +180,8 @@ impl Partition for PulsarPartition {
         offset_time::first_at(&self.log, time).await
     }
 
-    async fn truncate_before(&self, _offset: Offset) -> Result<(), ReadError> {
-        Err(ReadError::Unreadable(
+    async fn truncate_before(&self, _offset: Offset) -> Result<(), TruncateError> {
+        Err(TruncateError::Refused(
             "records of a Pulsar topic cannot be deleted by offset; set a retention instead"
                 .to_owned(),
         ))

@@ -481,3 +481,76 @@ async fn the_group_log_is_read_whole_by_the_next_gateway() {
         store.close().await;
     }
 }
+
+/// What one life of a gateway acknowledged: the next sequence number and where each record stands.
+type Acknowledged = (i32, Vec<(i64, String)>);
+
+/// Writes idempotently, one record a batch and five batches in flight, until told to stop.
+async fn write_on(
+    partition: impl Partition,
+    id: i64,
+    acknowledged: std::sync::Arc<std::sync::Mutex<Acknowledged>>,
+    until: i32,
+) {
+    loop {
+        let next = acknowledged.lock().unwrap().0;
+        if next >= until {
+            return;
+        }
+        let appends = (next..until.min(next + 5))
+            .map(|n| partition.append(idempotent(id, n, &[&format!("r{n}")])));
+        let mut appends: futures::stream::FuturesOrdered<_> = appends.collect();
+        while let Some(Ok(appended)) = futures::StreamExt::next(&mut appends).await {
+            let mut acknowledged = acknowledged.lock().unwrap();
+            let n = acknowledged.0;
+            acknowledged.0 += 1;
+            acknowledged
+                .1
+                .push((appended.base_offset.0, format!("r{n}")));
+        }
+    }
+}
+
+#[test]
+fn a_gateway_that_is_killed_loses_and_repeats_nothing() {
+    for format in [EntryFormat::Pulsar, EntryFormat::Kafka] {
+        let options = options(format);
+        let acknowledged = std::sync::Arc::<std::sync::Mutex<Acknowledged>>::default();
+        let mut found: Option<(TopicName, i64)> = None;
+        for life in 1..=5 {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let (topic, id) = runtime.block_on(async {
+                let store = store(&options).await;
+                let (name, id) = match found.clone() {
+                    Some(found) => found,
+                    None => {
+                        let ids = store.allocate_producer_ids(1).await.unwrap();
+                        (new_topic(&store).await, ids.start)
+                    }
+                };
+                let partition = open(&store, &name).await;
+                let last = life == 5;
+                let next = acknowledged.lock().unwrap().0;
+                let until = if last { next + 100 } else { i32::MAX };
+                let writer =
+                    tokio::spawn(write_on(partition.clone(), id, acknowledged.clone(), until));
+                if last {
+                    timeout(DEADLINE, writer).await.expect("written").unwrap();
+                    let all = values(&partition, 0).await;
+                    assert_eq!(all, acknowledged.lock().unwrap().1);
+                    assert_eq!(store.metrics().offset_mismatches, 0);
+                    store.close().await;
+                } else {
+                    let high = partition.watermarks().high;
+                    timeout(DEADLINE, partition.advanced(high + 60))
+                        .await
+                        .expect("it writes");
+                }
+                (name, id)
+            });
+            found = Some((topic, id));
+            // Sockets are closed with everything that is on its way in them.
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Entries read in the first step backwards, and by how much each next one is larger.
-const FIRST_STEP: u64 = 2_000;
+const FIRST_STEP: u64 = 256;
 const STEP_FACTOR: u64 = 8;
 /// How long an entry that is known to exist may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -7,6 +7,7 @@
 //! | value, null | payload, `null_value` |
 //! | headers | properties |
 //! | timestamp | `event_time` |
+//! | codec | the codec of the same name (gzip: zlib) |
 //!
 //! What Pulsar's messages have no room for goes into properties with the prefix `kop.`. Those of the
 //! batch are never shown by Pulsar's clients; those of a message are written only where they are
@@ -22,8 +23,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Buf, BufMut, Bytes};
 use kop_wire::{Batch, BatchBuilder, BatchHeader, Compression, Offset, Record, Timestamp};
 use pulsar_client::protocol::{
-    KeyValue, MessageMetadata, SingleMessageMetadata,
+    CompressionType, KeyValue, MessageMetadata, SingleMessageMetadata,
     batch::{self, BatchBuilder as MessagesBuilder},
+    compression,
 };
 
 use super::{DecodeError, EncodeError, Outgoing, Placed, Span, Stamp};
@@ -52,12 +54,31 @@ pub(super) fn encode(kafka: &Batch, stamp: Stamp) -> Result<Outgoing, EncodeErro
     let mut metadata = batch_metadata(&records, stamp);
     metadata.properties = batch_properties(header);
     let count = messages.count();
+    let payload = compressed(header.compression(), messages.build(), &mut metadata);
     Ok(Outgoing {
         metadata,
-        payload: messages.build(),
+        payload,
         messages: count,
         checksum: true,
     })
+}
+
+/// The payload in Pulsar's codec of the same name: what its producer sent small stays small.
+fn compressed(codec: Compression, payload: Bytes, metadata: &mut MessageMetadata) -> Bytes {
+    let codec = match codec {
+        Compression::None => return payload,
+        Compression::Gzip => CompressionType::Zlib,
+        Compression::Snappy => CompressionType::Snappy,
+        Compression::Lz4 => CompressionType::Lz4,
+        Compression::Zstd => CompressionType::Zstd,
+    };
+    let small = compression::compress(codec, &payload);
+    if small.len() >= payload.len() {
+        return payload;
+    }
+    metadata.compression = Some(codec as i32);
+    metadata.uncompressed_size = u32::try_from(payload.len()).ok();
+    small
 }
 
 /// A batch's records, one for each of its offsets.

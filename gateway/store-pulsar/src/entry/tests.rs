@@ -197,13 +197,12 @@ fn record_with(key: Option<&'static str>, value: Option<&'static str>) -> Record
 fn a_pulsar_client_finds_key_value_headers_and_time_where_it_looks_for_them() {
     let batch = batch_of(
         &[record_with(Some("k"), Some("v")), record_with(None, None)],
-        Compression::Gzip,
+        Compression::None,
         None,
     );
     let entry = encode(Layout::Pulsar, &batch, STAMP).unwrap();
     assert!(entry.checksum);
     assert_eq!(entry.metadata.num_messages_in_batch, Some(2));
-    assert_eq!(entry.metadata.compression, None);
     assert_eq!(entry.metadata.publish_time, STAMP.now);
     let messages: Vec<_> = batch::messages(entry.payload, 2)
         .collect::<Result<_, _>>()
@@ -226,6 +225,28 @@ fn a_pulsar_client_finds_key_value_headers_and_time_where_it_looks_for_them() {
     assert_eq!(second.metadata.partition_key, None);
     assert_eq!(second.metadata.null_value, Some(true));
     assert!(second.payload.is_empty());
+}
+
+#[test]
+fn what_its_producer_compressed_is_stored_compressed() {
+    let value: &'static str = "value ".repeat(200).leak();
+    for (codec, stored) in [
+        (Compression::Gzip, CompressionType::Zlib),
+        (Compression::Snappy, CompressionType::Snappy),
+        (Compression::Lz4, CompressionType::Lz4),
+        (Compression::Zstd, CompressionType::Zstd),
+    ] {
+        let batch = batch_of(&[record_with(None, Some(value))], codec, None);
+        let entry = encode(Layout::Pulsar, &batch, STAMP).unwrap();
+        assert_eq!(entry.metadata.compression, Some(stored as i32));
+        assert!(entry.payload.len() < 400, "{}", entry.payload.len());
+        let placed = decoded(false, &entry, 0);
+        assert_eq!(placed[0].header().compression(), codec);
+        assert_eq!(
+            placed[0].batch.records().unwrap()[0].value,
+            Some(Bytes::from(value))
+        );
+    }
 }
 
 #[test]
