@@ -23,7 +23,7 @@ pub struct Args {
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
     /// The file cannot be read.
-    #[error("--config {}: {source}", path.display())]
+    #[error("--config {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -31,7 +31,7 @@ pub enum UsageError {
         source: io::Error,
     },
     /// The file makes no sense.
-    #[error("--config {}: {source}", path.display())]
+    #[error("--config {}", path.display())]
     Toml {
         /// The file.
         path: PathBuf,

@@ -28,7 +28,7 @@ const MOST_UNWRITTEN: usize = 1 << 20;
 /// A client that takes nothing of its answers for this long is gone.
 const WRITE_STALL: Duration = Duration::from_secs(60);
 
-/// How often the time limits are looked at.
+/// Longest time between two looks at the time limits.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Why a connection ended.
@@ -99,7 +99,8 @@ impl Connection {
         if *draining.borrow_and_update() {
             return Ended::Closed;
         }
-        let alarm = tokio::time::sleep(LOOK_AGAIN);
+        let look_again = LOOK_AGAIN.min(self.gateway.config.limits.connection_idle);
+        let alarm = tokio::time::sleep(look_again);
         tokio::pin!(alarm);
         loop {
             if let Some(ended) = self.finished() {
@@ -126,7 +127,7 @@ impl Connection {
                     if deadline <= Instant::now() {
                         return Ended::Silent(reason);
                     }
-                    alarm.as_mut().reset(deadline.min(Instant::now() + LOOK_AGAIN));
+                    alarm.as_mut().reset(deadline.min(Instant::now() + look_again));
                 }
             }
         }

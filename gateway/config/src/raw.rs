@@ -170,7 +170,11 @@ impl RawConfig {
     /// # Errors
     /// A key that is not known, or a value of the wrong type; the message names it and its line.
     pub fn from_toml(text: &str) -> Result<Self, InvalidFile> {
-        toml::from_str(text).map_err(|error| InvalidFile(error.to_string().trim_end().to_owned()))
+        toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.unwrap_or_default().matches('\n').count() + 1;
+            InvalidFile(format!("line {line}: {}", error.message()))
+        })
     }
 
     /// Writes the TOML text that [`from_toml`](Self::from_toml) reads; what is not set is left out.

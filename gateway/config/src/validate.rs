@@ -13,12 +13,12 @@ const MOST_PARTITIONS: u32 = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Not an address.
-    #[error("{setting}: {source}")]
+    #[error("{setting}: {invalid}")]
     Address {
         /// The flag.
         setting: &'static str,
         /// What is wrong with it.
-        source: InvalidHostPort,
+        invalid: InvalidHostPort,
     },
     /// Not the name of a listener.
     #[error("{setting}: `{name}` is not a listener name (letters, digits, `-` and `_`)")]
@@ -130,7 +130,7 @@ fn milliseconds(count: u32) -> Duration {
 
 fn address(setting: &'static str, text: &str) -> Result<HostPort, ConfigError> {
     text.parse()
-        .map_err(|source| ConfigError::Address { setting, source })
+        .map_err(|invalid| ConfigError::Address { setting, invalid })
 }
 
 /// Splits `[NAME://]HOST:PORT`.

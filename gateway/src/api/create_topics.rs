@@ -27,7 +27,7 @@ use uuid::Uuid;
 use super::{Call, error::Refusal};
 
 /// Partitions of one topic.
-const MOST_PARTITIONS: u32 = 10_000;
+pub(super) const MOST_PARTITIONS: u32 = 10_000;
 
 /// Configurations that change nothing, because they say how things are.
 const AS_IT_IS: &[(&str, &str)] = &[
@@ -71,15 +71,14 @@ async fn result(call: &Call, topic: CreatableTopic, validate_only: bool) -> Crea
     };
     let result = CreatableTopicResult::default()
         .with_name(topic.name)
-        .with_configs(None);
+        .with_error_message(None);
     if call.version < 5 {
-        return result.with_configs(Some(Vec::new()));
+        return result;
     }
     result
         .with_topic_id(if call.version >= 7 { id } else { Uuid::nil() })
         .with_num_partitions(i32::try_from(partitions).unwrap_or(i32::MAX))
         .with_replication_factor(1)
-        .with_configs(Some(Vec::new()))
 }
 
 fn refused(call: &Call, topic: &CreatableTopic, refusal: &Refusal) -> CreatableTopicResult {
@@ -87,7 +86,6 @@ fn refused(call: &Call, topic: &CreatableTopic, refusal: &Refusal) -> CreatableT
         .with_name(topic.name.clone())
         .with_error_code(call.refuse(refusal.code))
         .with_error_message(refusal.message.clone().map(StrBytes::from_string))
-        .with_configs(Some(Vec::new()))
 }
 
 /// Checks one topic of the request; looks at nothing else.

@@ -46,17 +46,24 @@ impl Records {
     }
 }
 
-/// Reads what is there, in the order in which the client names the partitions.
-pub(super) async fn read(call: &Call, wanted: &[Wanted], limits: Limits) -> Records {
+/// Reads what is there, in the order in which the client names the partitions. A partition whose end
+/// the client has reached is looked at only if it has been `woken`, which may mean that it is gone.
+pub(super) async fn read(
+    call: &Call,
+    wanted: &[Wanted],
+    limits: Limits,
+    woken: Option<usize>,
+) -> Records {
     let mut partitions: Vec<Result<Found, Refusal>> = wanted.iter().map(at_its_end).collect();
     let behind: Vec<usize> = wanted
         .iter()
         .zip(&partitions)
         .enumerate()
-        .filter(|(_, (wanted, found))| {
+        .filter(|(at, (wanted, found))| {
+            let behind = |found: &Found| found.watermarks.high != wanted.offset;
             found
                 .as_ref()
-                .is_ok_and(|found| found.watermarks.high != wanted.offset)
+                .is_ok_and(|found| behind(found) || woken == Some(*at))
         })
         .map(|(at, _)| at)
         .collect();

@@ -1,7 +1,7 @@
 //! Fetches that wait until there is enough to answer, or until their time is up.
 use std::time::Duration;
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use kop_store::Partition as _;
 use tokio::time::{Instant, sleep_until};
 
@@ -23,25 +23,26 @@ pub(super) async fn records(
     deadline: Instant,
 ) -> Records {
     let mut draining = call.gateway.draining.clone();
+    let mut woken = None;
     loop {
-        let records = read(call, wanted, limits).await;
+        let records = read(call, wanted, limits, woken).await;
         let stopping = *draining.borrow_and_update();
         if records.suffice(limits) || stopping || Instant::now() >= deadline {
             return records;
         }
         let some = records.bytes > 0;
-        let advanced: FuturesUnordered<_> = wanted
-            .iter()
-            .zip(&records.partitions)
-            .filter_map(|(wanted, found)| {
-                Some((wanted.target.as_ref().ok()?, found.as_ref().ok()?))
-            })
-            .map(|(target, found)| target.partition.advanced(found.watermarks.high))
-            .collect();
+        let advanced = FuturesUnordered::new();
+        for (at, (wanted, found)) in wanted.iter().zip(&records.partitions).enumerate() {
+            if let (Ok(target), Ok(found)) = (&wanted.target, found) {
+                let advanced_past = target.partition.advanced(found.watermarks.high);
+                advanced.push(advanced_past.map(move |()| at));
+            }
+        }
         // What was read too early is read again: holding it would hold its memory.
         drop(records);
-        if !advances(advanced, deadline, &mut draining).await {
-            return read(call, wanted, limits).await;
+        woken = first(advanced, deadline, &mut draining).await;
+        if woken.is_none() {
+            return read(call, wanted, limits, None).await;
         }
         if some {
             sleep_until(deadline.min(Instant::now() + BETWEEN_LOOKS)).await;
@@ -49,15 +50,16 @@ pub(super) async fn records(
     }
 }
 
-/// Waits for one of the partitions to grow; false where the time was up, or the gateway stops.
-async fn advances<F: Future<Output = ()>>(
+/// Waits for one of the partitions to grow or to go, and tells which; `None` where the time was up, or
+/// the gateway stops.
+async fn first<F: Future<Output = usize>>(
     mut advanced: FuturesUnordered<F>,
     deadline: Instant,
     draining: &mut tokio::sync::watch::Receiver<bool>,
-) -> bool {
+) -> Option<usize> {
     tokio::select! {
-        Some(()) = advanced.next() => true,
-        () = sleep_until(deadline) => false,
-        _ = draining.changed() => false,
+        Some(at) = advanced.next() => Some(at),
+        () = sleep_until(deadline) => None,
+        _ = draining.changed() => None,
     }
 }

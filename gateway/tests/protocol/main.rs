@@ -1,0 +1,14 @@
+//! Whole gateways in this process, on the embedded store, spoken to over their sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what a test does not expect fails it"
+)]
+mod api_versions;
+mod client;
+mod fetching;
+mod hostile;
+mod listing;
+mod operation;
+mod producing;
+mod topics;
