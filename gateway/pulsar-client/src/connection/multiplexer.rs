@@ -1,21 +1,18 @@
 //! Requests, producers and readers of one connection. No I/O and no clock: the
 //! [`Driver`](super::driver::Driver) feeds it and writes what is in the outbox.
+mod event;
+mod sending;
+
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use bytes::Bytes;
 use pulsar_protocol::{
     Command, ServerError,
-    command::{
-        CloseConsumer, CloseProducer, MigratedResource, Pong, SendError as RefusedSend,
-        SendReceipt, Success,
-    },
+    command::{CloseConsumer, CloseProducer, MigratedResource, Pong, Success},
     frame,
 };
 use tokio::{
@@ -23,101 +20,13 @@ use tokio::{
     time::Instant,
 };
 
-use super::load::{Load, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES};
-use crate::{Cause, EntryId, ReadError, Receipt, SendError};
-
-/// Where an entry's receipt goes.
-pub(crate) type SendReply = oneshot::Sender<Result<Receipt, SendError>>;
+pub(crate) use self::event::{Delivery, Event, Line, Opens, RawEntry};
+use self::event::{Resource, SendReply};
+use super::load::Load;
+use crate::{Cause, EntryId, ReadError, SendError};
 
 /// A request id for closing what nobody waits for. Brokers use it too.
 const NO_REQUEST: u64 = u64::MAX;
-
-/// What handles ask of their connection.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// Write a request, and hand over its answer.
-    Request {
-        id: u64,
-        frame: Bytes,
-        opens: Opens,
-        reply: oneshot::Sender<Result<Command, Cause>>,
-    },
-    /// Write an entry when its turn comes.
-    Send(Line),
-    /// Write that.
-    Write(Bytes),
-    /// The producer's handle is gone, or is closing: its name is to be let go. Whoever waits for the
-    /// broker's answer gets it in `reply`.
-    CloseProducer {
-        id: u64,
-        request: u64,
-        reply: Option<oneshot::Sender<Result<Command, Cause>>>,
-    },
-    /// The reader's handle is gone.
-    CloseReader { id: u64 },
-}
-
-/// An entry in line.
-#[derive(Debug)]
-pub(crate) struct Line {
-    pub(crate) producer: u64,
-    pub(crate) sequence_id: u64,
-    /// The frame up to the payload.
-    pub(crate) head: Bytes,
-    pub(crate) payload: Vec<Bytes>,
-    /// Bytes of both.
-    pub(crate) size: usize,
-    pub(crate) reply: SendReply,
-}
-
-/// What a request makes, if the broker agrees.
-#[derive(Debug)]
-pub(crate) enum Opens {
-    Nothing,
-    Producer {
-        id: u64,
-        closed: watch::Sender<Option<Cause>>,
-    },
-    Reader {
-        id: u64,
-        delivery: Delivery,
-    },
-}
-
-impl Opens {
-    fn resource(&self) -> Option<Resource> {
-        match self {
-            Self::Nothing => None,
-            Self::Producer { id, .. } => Some(Resource::Producer(*id)),
-            Self::Reader { id, .. } => Some(Resource::Reader(*id)),
-        }
-    }
-}
-
-/// Where a reader's entries go.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub(crate) entries: mpsc::Sender<RawEntry>,
-    /// Bytes in there.
-    pub(crate) buffered: Arc<AtomicUsize>,
-    /// How many there may be.
-    pub(crate) limit: usize,
-    /// Why no more come; `Ok` at the end of a terminated topic. Set before `entries` is dropped.
-    pub(crate) end: Arc<OnceLock<Result<(), ReadError>>>,
-}
-
-/// An entry as it came, not yet looked into.
-#[derive(Debug)]
-pub(crate) struct RawEntry {
-    pub(crate) id: EntryId,
-    pub(crate) bytes: Bytes,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Resource {
-    Producer(u64),
-    Reader(u64),
-}
 
 #[derive(Debug)]
 struct PendingRequest {
@@ -432,130 +341,6 @@ impl Multiplexer {
                 self.end_reader(reader, Err(ReadError::Unavailable(cause)));
             }
             Some(Resource::Reader(_)) => {}
-        }
-    }
-
-    /// Writes entries in line, as far as the broker takes more.
-    fn advance_line(&mut self, now: Instant) {
-        while self.in_flight < MAX_PENDING_ENTRIES && self.in_flight_bytes < MAX_PENDING_BYTES {
-            let Some(entry) = self.line.pop_front() else {
-                return;
-            };
-            let Some(slot) = self.producers.get_mut(&entry.producer) else {
-                self.not_sent(entry, &Cause::ClosedByBroker);
-                continue;
-            };
-            let Line {
-                sequence_id,
-                head,
-                payload,
-                size,
-                reply,
-                ..
-            } = entry;
-            let deadline = now + self.timeout;
-            slot.pending.push_back(PendingSend {
-                sequence_id,
-                size,
-                deadline,
-                reply,
-            });
-            self.in_flight += 1;
-            self.in_flight_bytes += size;
-            self.write(head);
-            for part in payload {
-                self.write(part);
-            }
-        }
-    }
-
-    fn receipt(&mut self, receipt: &SendReceipt) {
-        let id = receipt.producer_id;
-        let Some(slot) = self.producers.get_mut(&id) else {
-            return;
-        };
-        let stored = receipt
-            .message_id
-            .as_ref()
-            .filter(|position| position.ledger_id != u64::MAX && position.entry_id != u64::MAX);
-        let place = slot
-            .pending
-            .iter()
-            .position(|send| send.sequence_id == receipt.sequence_id);
-        match (place, stored) {
-            // Late: the entry was given up.
-            (None, _) => {}
-            (Some(0), Some(position)) => {
-                let receipt = Receipt {
-                    ledger: position.ledger_id,
-                    entry: position.entry_id,
-                    sequence_id: receipt.sequence_id,
-                };
-                self.settle(id, 0, Ok(receipt));
-            }
-            // Discarded ones are answered at once, past those that are being stored.
-            (Some(place), None) => self.settle(id, place, Err(SendError::Duplicate)),
-            (Some(_), Some(_)) => {
-                let cause = Cause::Disconnected("receipts out of order".to_owned());
-                self.write(close_producer(id, NO_REQUEST));
-                self.end_producer(id, &cause);
-            }
-        }
-    }
-
-    fn refused_send(&mut self, refusal: RefusedSend) {
-        let id = refusal.producer_id;
-        let Some(slot) = self.producers.get_mut(&id) else {
-            return;
-        };
-        let place = slot
-            .pending
-            .iter()
-            .position(|send| send.sequence_id == refusal.sequence_id);
-        let Some(place) = place else { return };
-        let error = ServerError::from_code(refusal.error);
-        self.settle(
-            id,
-            place,
-            Err(SendError::Refused {
-                error,
-                message: refusal.message,
-            }),
-        );
-    }
-
-    /// Answers one written entry of a producer.
-    fn settle(&mut self, producer: u64, place: usize, outcome: Result<Receipt, SendError>) {
-        let send = self
-            .producers
-            .get_mut(&producer)
-            .and_then(|slot| slot.pending.remove(place));
-        if let Some(PendingSend { size, reply, .. }) = send {
-            self.landed(size);
-            let _ = reply.send(outcome);
-        }
-    }
-
-    fn landed(&mut self, size: usize) {
-        self.in_flight -= 1;
-        self.in_flight_bytes -= size;
-        self.load.give_back(size);
-    }
-
-    fn not_sent(&mut self, entry: Line, cause: &Cause) {
-        self.load.give_back(entry.size);
-        let _ = entry.reply.send(Err(SendError::NotSent(cause.clone())));
-    }
-
-    fn drop_from_line(&mut self, producer: u64) {
-        if self.line.iter().any(|entry| entry.producer == producer) {
-            for entry in std::mem::take(&mut self.line) {
-                if entry.producer == producer {
-                    self.not_sent(entry, &Cause::Closed);
-                } else {
-                    self.line.push_back(entry);
-                }
-            }
         }
     }
 

@@ -2,10 +2,14 @@ use futures::FutureExt as _;
 use proptest::prelude::*;
 use pulsar_protocol::{
     MessageIdData,
-    command::{CloseProducer, ProducerSuccess},
+    command::{CloseProducer, ProducerSuccess, SendError as RefusedSend, SendReceipt},
 };
 
 use super::*;
+use crate::{
+    Receipt,
+    connection::load::{MAX_PENDING_BYTES, MAX_PENDING_ENTRIES},
+};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
