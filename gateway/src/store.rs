@@ -3,8 +3,9 @@ use std::ops::Range;
 
 use kop_config::{Config, PulsarConfig, StoreConfig};
 use kop_store::{
-    AppendError, Appended, Catalog, CatalogError, CreateError, DeleteError, Fetched, NewTopic,
-    OpenError, Partition, PartitionId, ReadError, ReadLimit, TimestampedOffset, Topic, Watermarks,
+    AppendError, Appended, Catalog, CatalogError, CreateError, DeleteError, Fetched, GrowError,
+    NewTopic, OpenError, Partition, PartitionId, ReadError, ReadLimit, TimestampedOffset, Topic,
+    TruncateError, Watermarks,
 };
 use kop_store_embedded::{Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore};
 use kop_store_pulsar::{EntryFormat, PulsarOptions, PulsarPartition, PulsarStore};
@@ -146,6 +147,13 @@ impl Catalog for Store {
         }
     }
 
+    async fn grow(&self, topic: &TopicName, partitions: u32) -> Result<Topic, GrowError> {
+        match self {
+            Self::Embedded(store) => store.grow(topic, partitions).await,
+            Self::Pulsar(store) => store.grow(topic, partitions).await,
+        }
+    }
+
     async fn find(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {
         match self {
             Self::Embedded(store) => store.find(topic).await,
@@ -211,7 +219,7 @@ impl Partition for StorePartition {
         }
     }
 
-    async fn truncate_before(&self, offset: Offset) -> Result<(), ReadError> {
+    async fn truncate_before(&self, offset: Offset) -> Result<(), TruncateError> {
         match self {
             Self::Embedded(partition) => partition.truncate_before(offset).await,
             Self::Pulsar(partition) => partition.truncate_before(offset).await,

@@ -1,5 +1,8 @@
 //! What went wrong below, in Kafka's codes: the one place.
-use kop_store::{AppendError, CatalogError, CreateError, DeleteError, OpenError, ReadError};
+use kop_store::{
+    AppendError, CatalogError, CreateError, DeleteError, GrowError, OpenError, ReadError,
+    TruncateError,
+};
 use kop_wire::{BatchError, kafka_protocol::ResponseError};
 use tracing::warn;
 
@@ -59,6 +62,42 @@ impl From<CreateError> for Refusal {
             CreateError::Unavailable(cause) => {
                 unavailable(&*cause);
                 ResponseError::RequestTimedOut.into()
+            }
+        }
+    }
+}
+
+impl From<GrowError> for Refusal {
+    fn from(error: GrowError) -> Self {
+        match error {
+            GrowError::Unknown(_) => {
+                Self::new(ResponseError::UnknownTopicOrPartition, error.to_string())
+            }
+            GrowError::NotMore { .. } => {
+                Self::new(ResponseError::InvalidPartitions, error.to_string())
+            }
+            GrowError::Refused(why) => Self::new(ResponseError::InvalidPartitions, why),
+            GrowError::Unavailable(cause) => {
+                unavailable(&*cause);
+                ResponseError::RequestTimedOut.into()
+            }
+        }
+    }
+}
+
+impl From<TruncateError> for Refusal {
+    fn from(error: TruncateError) -> Self {
+        match error {
+            TruncateError::OutOfRange { .. } => ResponseError::OffsetOutOfRange.into(),
+            TruncateError::Deleted => ResponseError::UnknownTopicOrPartition.into(),
+            // What Kafka answers where a topic's records are not deleted by age or size either.
+            TruncateError::Refused(why) => {
+                warn!(why, "records not deleted");
+                Self::new(ResponseError::PolicyViolation, why)
+            }
+            TruncateError::Unavailable(cause) => {
+                unavailable(&*cause);
+                ResponseError::NotLeaderOrFollower.into()
             }
         }
     }

@@ -2,7 +2,8 @@
 use std::{ops::Range, sync::Arc};
 
 use kop_store::{
-    Catalog, CatalogError, CreateError, DeleteError, NewTopic, OpenError, PartitionId, Topic,
+    Catalog, CatalogError, CreateError, DeleteError, GrowError, NewTopic, OpenError, PartitionId,
+    Topic,
 };
 use kop_wire::TopicName;
 use tokio::sync::oneshot;
@@ -75,6 +76,18 @@ impl Catalog for EmbeddedStore {
             .ask(|reply| Command::Delete { topic, reply })
             .await
             .unwrap_or_else(|stopped| Err(DeleteError::Unavailable(stopped.into())))
+    }
+
+    async fn grow(&self, topic: &TopicName, partitions: u32) -> Result<Topic, GrowError> {
+        let topic = topic.clone();
+        self.engine
+            .ask(|reply| Command::Grow {
+                topic,
+                partitions,
+                reply,
+            })
+            .await
+            .unwrap_or_else(|stopped| Err(GrowError::Unavailable(stopped.into())))
     }
 
     async fn find(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {

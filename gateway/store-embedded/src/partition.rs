@@ -2,7 +2,8 @@
 use std::sync::Arc;
 
 use kop_store::{
-    AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset, Watermarks,
+    AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset,
+    TruncateError, Watermarks,
 };
 use kop_wire::{Batch, Offset, Timestamp};
 
@@ -101,12 +102,12 @@ impl Partition for EmbeddedPartition {
         .await
     }
 
-    async fn truncate_before(&self, offset: Offset) -> Result<(), ReadError> {
+    async fn truncate_before(&self, offset: Offset) -> Result<(), TruncateError> {
         let log = Arc::clone(&self.log);
         self.engine
             .ask(|reply| Command::TruncateBefore { log, offset, reply })
             .await
-            .unwrap_or_else(|stopped| Err(ReadError::Unavailable(stopped.into())))
+            .unwrap_or_else(|stopped| Err(TruncateError::Unavailable(stopped.into())))
     }
 }
 

@@ -13,8 +13,8 @@ use std::{
 
 use fjall::PersistMode;
 use kop_store::{
-    AppendError, Appended, CatalogError, Cause, CreateError, DeleteError, NewTopic, ReadError,
-    Topic,
+    AppendError, Appended, CatalogError, Cause, CreateError, DeleteError, GrowError, NewTopic,
+    Topic, TruncateError,
 };
 use kop_wire::{Offset, TopicName};
 use tokio::sync::oneshot;
@@ -59,10 +59,15 @@ pub(crate) enum Command {
         topic: TopicName,
         reply: Reply<Result<(), DeleteError>>,
     },
+    Grow {
+        topic: TopicName,
+        partitions: u32,
+        reply: Reply<Result<Topic, GrowError>>,
+    },
     TruncateBefore {
         log: Arc<Log>,
         offset: Offset,
-        reply: Reply<Result<(), ReadError>>,
+        reply: Reply<Result<(), TruncateError>>,
     },
     AllocateProducerIds {
         count: u32,
@@ -160,6 +165,14 @@ impl Writer {
                 }
                 Command::Delete { topic, reply } => {
                     self.delete(&mut group, &topic, reply);
+                    true
+                }
+                Command::Grow {
+                    topic,
+                    partitions,
+                    reply,
+                } => {
+                    self.grow(&mut group, &topic, partitions, reply);
                     true
                 }
                 Command::TruncateBefore { log, offset, reply } => {

@@ -4,7 +4,7 @@ use std::{fmt, future::Future, ops::Range};
 use kop_wire::TopicName;
 use uuid::Uuid;
 
-use crate::{CatalogError, CreateError, DeleteError, OpenError, Partition};
+use crate::{CatalogError, CreateError, DeleteError, GrowError, OpenError, Partition};
 
 /// Kafka's name of the topic in which consumer groups and committed offsets are kept.
 pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
@@ -25,6 +25,14 @@ pub trait Catalog: Send + Sync + 'static {
     /// Removes a topic and its records. Partitions that were opened before answer
     /// [`Deleted`](crate::ReadError::Deleted) from then on.
     fn delete(&self, topic: &TopicName) -> impl Future<Output = Result<(), DeleteError>> + Send;
+
+    /// Gives a topic more partitions, so that it has `partitions` of them; the new ones are empty, the
+    /// others stay as they are.
+    fn grow(
+        &self,
+        topic: &TopicName,
+        partitions: u32,
+    ) -> impl Future<Output = Result<Topic, GrowError>> + Send;
 
     /// One topic by name; `None` where there is no such topic.
     fn find(

@@ -40,6 +40,7 @@ pub async fn run_all<C: Catalog>(catalog: &C, capabilities: Capabilities) {
     topics::what_does_not_exist_does_not_open(catalog).await;
     topics::a_deleted_topic_is_gone_for_those_who_opened_it(catalog).await;
     topics::deletion_wakes_those_who_wait(catalog).await;
+    topics::a_topic_grows_and_keeps_what_it_has(catalog).await;
     topics::producer_ids_are_given_once(catalog).await;
     appends::offsets_begin_at_zero_and_have_no_gaps(catalog).await;
     appends::appends_keep_the_order_they_were_polled_in(catalog).await;

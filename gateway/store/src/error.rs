@@ -37,6 +37,26 @@ pub enum DeleteError {
     Unavailable(#[source] Cause),
 }
 
+/// Why a topic was given no more partitions.
+#[derive(Debug, thiserror::Error)]
+pub enum GrowError {
+    /// There is no topic of that name.
+    #[error("unknown topic {0}")]
+    Unknown(TopicName),
+    /// It has as many partitions, or more.
+    #[error("topic has {partitions} partitions already")]
+    NotMore {
+        /// How many it has.
+        partitions: u32,
+    },
+    /// The engine cannot hold such a topic; the text says why.
+    #[error("more partitions refused: {0}")]
+    Refused(String),
+    /// The engine cannot answer now; asking again later may help.
+    #[error("store unavailable")]
+    Unavailable(#[source] Cause),
+}
+
 /// Why a partition was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -91,6 +111,28 @@ pub enum AppendError {
     #[error("not the owner of the partition")]
     NotOwner,
     /// Whether the batch was written is not known; the client retries.
+    #[error("store unavailable")]
+    Unavailable(#[source] Cause),
+}
+
+/// Why a log was not made to begin later.
+#[derive(Debug, thiserror::Error)]
+pub enum TruncateError {
+    /// The offset is after the last.
+    #[error("offset out of range {log_start}..={high}")]
+    OutOfRange {
+        /// First offset of the log.
+        log_start: Offset,
+        /// High watermark of the log.
+        high: Offset,
+    },
+    /// The topic was deleted.
+    #[error("topic deleted")]
+    Deleted,
+    /// The engine cannot do that; the text says what to do instead.
+    #[error("not truncated: {0}")]
+    Refused(String),
+    /// The engine cannot answer now; asking again later may help.
     #[error("store unavailable")]
     Unavailable(#[source] Cause),
 }

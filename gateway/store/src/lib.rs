@@ -23,7 +23,10 @@ pub use append::Appended;
 pub use catalog::{
     CONSUMER_OFFSETS, Catalog, NewTopic, PartitionId, TRANSACTION_STATE, Topic, TopicClass,
 };
-pub use error::{AppendError, CatalogError, Cause, CreateError, DeleteError, OpenError, ReadError};
+pub use error::{
+    AppendError, CatalogError, Cause, CreateError, DeleteError, GrowError, OpenError, ReadError,
+    TruncateError,
+};
 pub use partition::Partition;
 pub use read::{Fetched, ReadLimit, TimestampedOffset};
 pub use watermark::Watermarks;

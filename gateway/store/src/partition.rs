@@ -3,7 +3,10 @@ use std::future::Future;
 
 use kop_wire::{Batch, Offset, Timestamp};
 
-use crate::{AppendError, Appended, Fetched, ReadError, ReadLimit, TimestampedOffset, Watermarks};
+use crate::{
+    AppendError, Appended, Fetched, ReadError, ReadLimit, TimestampedOffset, TruncateError,
+    Watermarks,
+};
 
 /// A handle to one partition's log. Clones are handles to the same log.
 pub trait Partition: Send + Sync + Clone + 'static {
@@ -39,7 +42,10 @@ pub trait Partition: Send + Sync + Clone + 'static {
         time: Timestamp,
     ) -> impl Future<Output = Result<Option<TimestampedOffset>, ReadError>> + Send;
 
-    /// Makes `offset` the log's first: what stands before it is no longer read, and may be removed.
-    fn truncate_before(&self, offset: Offset)
-    -> impl Future<Output = Result<(), ReadError>> + Send;
+    /// Makes `offset` the log's first: what stands before it is no longer read, and may be removed. A
+    /// log that begins later already stays as it is.
+    fn truncate_before(
+        &self,
+        offset: Offset,
+    ) -> impl Future<Output = Result<(), TruncateError>> + Send;
 }

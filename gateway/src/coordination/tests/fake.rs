@@ -5,8 +5,9 @@ use std::{
 };
 
 use kop_store::{
-    AppendError, Appended, Catalog, CatalogError, CreateError, DeleteError, Fetched, NewTopic,
-    OpenError, Partition, PartitionId, ReadError, ReadLimit, TimestampedOffset, Topic, Watermarks,
+    AppendError, Appended, Catalog, CatalogError, CreateError, DeleteError, Fetched, GrowError,
+    NewTopic, OpenError, Partition, PartitionId, ReadError, ReadLimit, TimestampedOffset, Topic,
+    TruncateError, Watermarks,
 };
 use kop_wire::{Batch, Offset, Timestamp, TopicName};
 use tokio::sync::watch;
@@ -94,6 +95,10 @@ impl Catalog for FakeStore {
         Err(DeleteError::Unknown(topic.clone()))
     }
 
+    async fn grow(&self, topic: &TopicName, _: u32) -> Result<Topic, GrowError> {
+        Err(GrowError::Unknown(topic.clone()))
+    }
+
     async fn find(&self, _: &TopicName) -> Result<Option<Topic>, CatalogError> {
         Ok(self.topic.lock().unwrap().clone())
     }
@@ -172,7 +177,7 @@ impl Partition for FakeStore {
         Ok(None)
     }
 
-    async fn truncate_before(&self, _: Offset) -> Result<(), ReadError> {
-        Err(ReadError::Deleted)
+    async fn truncate_before(&self, _: Offset) -> Result<(), TruncateError> {
+        Err(TruncateError::Deleted)
     }
 }

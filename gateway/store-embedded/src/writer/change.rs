@@ -1,7 +1,9 @@
 //! Changes that are no appends. Each ends its group.
 use std::{ops::Range, sync::Arc};
 
-use kop_store::{CatalogError, CreateError, DeleteError, NewTopic, ReadError, Topic, TopicClass};
+use kop_store::{
+    CatalogError, CreateError, DeleteError, GrowError, NewTopic, Topic, TopicClass, TruncateError,
+};
 use kop_wire::{Offset, TopicName};
 use uuid::Uuid;
 
@@ -36,15 +38,7 @@ impl Writer {
         let meta = &self.keyspaces.meta;
         let (key, value) = (format::topic_key(&topic.name), format::topic_value(&topic));
         group.writes.insert(meta, key, value);
-        let class = TopicClass::of(&topic.name);
-        let log = |partition| {
-            let id = LogId {
-                topic: topic.id,
-                partition,
-            };
-            Arc::new(Log::new(id, class, Offset(0), Offset(0)))
-        };
-        let logs = (0..topic.partitions).map(log).collect();
+        let logs = empty_logs(&topic, 0..topic.partitions).collect();
         group.effects.push(Effect::Created {
             entry: Entry { topic, logs },
             reply,
@@ -70,6 +64,53 @@ impl Writer {
             Some(_) => Err(CreateError::Exists(new.name.clone())),
             None => Ok(()),
         }
+    }
+
+    pub(super) fn grow(
+        &mut self,
+        group: &mut Group,
+        name: &TopicName,
+        partitions: u32,
+        reply: Reply<Result<Topic, GrowError>>,
+    ) {
+        let Entry { topic, logs } = match self.may_grow(name, partitions) {
+            Ok(entry) => entry,
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                return;
+            }
+        };
+        let more = empty_logs(&topic, topic.partitions..partitions);
+        let logs = logs.iter().cloned().chain(more).collect();
+        let topic = Topic {
+            partitions,
+            ..topic
+        };
+        let meta = &self.keyspaces.meta;
+        let (key, value) = (format::topic_key(name), format::topic_value(&topic));
+        group.writes.insert(meta, key, value);
+        group.effects.push(Effect::Grown {
+            entry: Entry { topic, logs },
+            reply,
+        });
+    }
+
+    fn may_grow(&self, name: &TopicName, partitions: u32) -> Result<Entry, GrowError> {
+        if self.failed {
+            return Err(GrowError::Unavailable(Stopped::Failed.into()));
+        }
+        let entry = self.topics.get(name);
+        let entry = entry.ok_or_else(|| GrowError::Unknown(name.clone()))?;
+        let has = entry.topic.partitions;
+        if partitions <= has {
+            return Err(GrowError::NotMore { partitions: has });
+        }
+        if partitions > MAX_PARTITIONS {
+            return Err(GrowError::Refused(format!(
+                "{partitions} partitions; a topic has 1 to {MAX_PARTITIONS}"
+            )));
+        }
+        Ok(entry)
     }
 
     pub(super) fn delete(
@@ -106,25 +147,32 @@ impl Writer {
         group: &mut Group,
         log: Arc<Log>,
         offset: Offset,
-        reply: Reply<Result<(), ReadError>>,
+        reply: Reply<Result<(), TruncateError>>,
     ) {
         // Appends of this group are not in the log yet. To whoever asks they have not happened: none
         // of them has been answered.
-        let allowed = match log.readable(offset) {
-            _ if self.failed => Err(ReadError::Unavailable(Stopped::Failed.into())),
-            Ok(bounds) => Ok(bounds.start),
-            // What is below the start is gone already: nothing to do.
-            Err(ReadError::OutOfRange { log_start, .. }) if offset < log_start => Ok(log_start),
-            Err(error) => Err(error),
+        let bounds = log.bounds();
+        let refused = if self.failed {
+            Some(TruncateError::Unavailable(Stopped::Failed.into()))
+        } else if bounds.deleted {
+            Some(TruncateError::Deleted)
+        } else if offset > bounds.high {
+            Some(TruncateError::OutOfRange {
+                log_start: bounds.start,
+                high: bounds.high,
+            })
+        } else {
+            None
         };
-        match allowed {
-            Err(error) => {
+        match refused {
+            Some(error) => {
                 let _ = reply.send(Err(error));
             }
-            Ok(start) if offset <= start => {
+            // What is below the start is gone already: nothing to do.
+            None if offset <= bounds.start => {
                 let _ = reply.send(Ok(()));
             }
-            Ok(_) => {
+            None => {
                 let value = offset.0.to_be_bytes().to_vec();
                 group
                     .writes
@@ -163,4 +211,13 @@ impl Writer {
     pub(super) fn remove_later(&self, removal: Removal) {
         let _ = self.removals.send(removal);
     }
+}
+
+/// Logs of partitions that nothing has been written to.
+fn empty_logs(topic: &Topic, partitions: Range<u32>) -> impl Iterator<Item = Arc<Log>> {
+    let (class, topic) = (TopicClass::of(&topic.name), topic.id);
+    partitions.map(move |partition| {
+        let id = LogId { topic, partition };
+        Arc::new(Log::new(id, class, Offset(0), Offset(0)))
+    })
 }

@@ -8,7 +8,9 @@ use std::{
 };
 
 use fjall::OwnedWriteBatch;
-use kop_store::{AppendError, Appended, CatalogError, CreateError, DeleteError, ReadError, Topic};
+use kop_store::{
+    AppendError, Appended, CatalogError, CreateError, DeleteError, GrowError, Topic, TruncateError,
+};
 use kop_wire::Offset;
 
 use super::{Reply, Stopped, Writer, append::Placed};
@@ -52,10 +54,14 @@ pub(super) enum Effect {
         entry: Entry,
         reply: Reply<Result<(), DeleteError>>,
     },
+    Grown {
+        entry: Entry,
+        reply: Reply<Result<Topic, GrowError>>,
+    },
     Truncated {
         log: Arc<Log>,
         offset: Offset,
-        reply: Reply<Result<(), ReadError>>,
+        reply: Reply<Result<(), TruncateError>>,
     },
     Allocated {
         ids: Range<i64>,
@@ -166,6 +172,11 @@ impl Writer {
                 self.topics.insert(entry);
                 let _ = reply.send(Ok(topic));
             }
+            Effect::Grown { entry, reply } => {
+                let topic = entry.topic.clone();
+                self.topics.insert(entry);
+                let _ = reply.send(Ok(topic));
+            }
             Effect::Deleted { entry, reply } => {
                 self.topics.remove(&entry.topic.name);
                 for log in entry.logs.iter() {
@@ -210,8 +221,11 @@ impl Effect {
             Self::Deleted { reply, .. } => {
                 let _ = reply.send(Err(DeleteError::Unavailable(cause())));
             }
+            Self::Grown { reply, .. } => {
+                let _ = reply.send(Err(GrowError::Unavailable(cause())));
+            }
             Self::Truncated { reply, .. } => {
-                let _ = reply.send(Err(ReadError::Unavailable(cause())));
+                let _ = reply.send(Err(TruncateError::Unavailable(cause())));
             }
             Self::Allocated { reply, .. } => {
                 let _ = reply.send(Err(CatalogError::Unavailable(cause())));

@@ -5,7 +5,9 @@ use kop_wire::{Batch, BatchBuilder, Compression, Offset, Record, Timestamp, Topi
 use super::{
     PLENTY, append, batch_at, batch_of, create, fresh_partition, open, read_from, soon, values,
 };
-use crate::{CONSUMER_OFFSETS, Catalog, Partition, ReadError, ReadLimit, TimestampedOffset};
+use crate::{
+    CONSUMER_OFFSETS, Catalog, Partition, ReadError, ReadLimit, TimestampedOffset, TruncateError,
+};
 
 /// Records with everything that a record may have.
 fn varied(first: i64) -> Vec<Record> {
@@ -270,7 +272,7 @@ pub(super) async fn what_is_truncated_is_no_longer_read<C: Catalog>(catalog: &C)
     assert_eq!(partition.watermarks().log_start, Offset(4));
     assert!(matches!(
         truncate(6).await,
-        Err(ReadError::OutOfRange { .. })
+        Err(TruncateError::OutOfRange { .. })
     ));
     truncate(5).await.expect("all of it");
     assert_eq!(append(&partition, batch_of("next")).await, Offset(5));

@@ -5,8 +5,8 @@ use super::{
     PLENTY, append, batch_of, create, fresh_name, fresh_partition, open, read_from, soon, values,
 };
 use crate::{
-    AppendError, Catalog, CreateError, DeleteError, NewTopic, OpenError, Partition, PartitionId,
-    ReadError,
+    AppendError, Catalog, CreateError, DeleteError, GrowError, NewTopic, OpenError, Partition,
+    PartitionId, ReadError, Topic,
 };
 
 pub(super) async fn topics_come_and_go<C: Catalog>(catalog: &C) {
@@ -84,6 +84,50 @@ pub(super) async fn a_deleted_topic_is_gone_for_those_who_opened_it<C: Catalog>(
     let partition = open(catalog, &name, 0).await;
     assert_eq!(append(&partition, batch_of("new")).await, Offset(0));
     assert_eq!(values(&read_from(&partition, Offset(0)).await), ["new"]);
+}
+
+pub(super) async fn a_topic_grows_and_keeps_what_it_has<C: Catalog>(catalog: &C) {
+    let name = fresh_name();
+    let grow = |partitions| {
+        let name = &name;
+        async move { soon("grow", catalog.grow(name, partitions)).await }
+    };
+    let missing = grow(2).await;
+    assert!(matches!(missing, Err(GrowError::Unknown(_))), "{missing:?}");
+
+    let before = create(catalog, &name, 2).await;
+    let old = open(catalog, &name, 1).await;
+    append(&old, batch_of("before")).await;
+    let grown = grow(4).await.expect("the topic has 2 partitions");
+    let expected = Topic {
+        partitions: 4,
+        ..before
+    };
+    assert_eq!(grown, expected, "the same topic, with more partitions");
+    let found = soon("find", catalog.find(&name)).await;
+    assert_eq!(found.expect("the store is up"), Some(expected));
+
+    assert_eq!(append(&old, batch_of("after")).await, Offset(1));
+    assert_eq!(
+        values(&read_from(&old, Offset(0)).await),
+        ["before", "after"]
+    );
+    let new = open(catalog, &name, 3).await;
+    assert_eq!(append(&new, batch_of("new")).await, Offset(0));
+    assert_eq!(values(&read_from(&new, Offset(0)).await), ["new"]);
+
+    for not_more in [0, 3, 4] {
+        let refused = grow(not_more).await;
+        assert!(
+            matches!(refused, Err(GrowError::NotMore { partitions: 4 })),
+            "{refused:?}"
+        );
+    }
+    soon("delete", catalog.delete(&name))
+        .await
+        .expect("the topic exists");
+    let read = soon("read", new.read(Offset(0), PLENTY)).await;
+    assert!(matches!(read, Err(ReadError::Deleted)), "{read:?}");
 }
 
 pub(super) async fn deletion_wakes_those_who_wait<C: Catalog>(catalog: &C) {
