@@ -296,7 +296,7 @@ async fn a_refused_greeting_says_who_is_not_let_in() {
 async fn a_silent_broker_is_probed_and_then_given_up() {
     let broker = FakeBroker::start().await;
     let options = ClientOptions {
-        keep_alive: Duration::from_millis(50),
+        keep_alive: Duration::from_millis(500),
         ..broker.options()
     };
     let (_client, producer, mut wire, _) = broker.with_producer(options).await;

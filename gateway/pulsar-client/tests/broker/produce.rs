@@ -220,7 +220,7 @@ async fn a_broken_connection_fails_what_is_pending_and_the_next_producer_connect
 async fn without_a_receipt_in_time_the_producer_ends_and_lets_its_name_go() {
     let broker = FakeBroker::start().await;
     let options = ClientOptions {
-        operation_timeout: Duration::from_millis(300),
+        operation_timeout: Duration::from_millis(1500),
         ..broker.options()
     };
     let (_client, producer, mut wire, id) = broker.with_producer(options).await;
@@ -320,7 +320,7 @@ async fn a_producer_whose_caller_has_gone_is_closed_when_the_broker_has_opened_i
 async fn a_broker_that_has_gone_without_a_word_is_connected_to_anew() {
     let broker = FakeBroker::start().await;
     let options = ClientOptions {
-        operation_timeout: Duration::from_millis(300),
+        operation_timeout: Duration::from_millis(1500),
         ..broker.options()
     };
     let (client, producer, _silent, _) = broker.with_producer(options).await;
