@@ -18,6 +18,12 @@ use prometheus_client::{
     registry::Registry,
 };
 
+mod pulsar;
+
+use pulsar::PulsarCollector;
+
+use crate::store::Store;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     api: &'static str,
@@ -110,8 +116,18 @@ impl Metrics {
         metrics
     }
 
-    /// Adds metrics of another part of the process.
-    pub(crate) fn register(&self, add: impl FnOnce(&mut Registry)) {
+    /// Adds what the store counts about itself.
+    pub(crate) fn add_store(&self, store: &Store) {
+        match store {
+            Store::Embedded(_) => {}
+            Store::Pulsar(store) => {
+                let collector = Box::new(PulsarCollector(store.clone()));
+                self.register(|registry| registry.register_collector(collector));
+            }
+        }
+    }
+
+    fn register(&self, add: impl FnOnce(&mut Registry)) {
         add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
     }
 

@@ -106,6 +106,7 @@ impl Running {
             bound.push(listen(&listener.bind).await?);
         }
         let store = Store::open(&config).await?;
+        metrics.add_store(&store);
         let (drain, draining) = watch::channel(false);
         let addresses: Vec<SocketAddr> = bound.iter().map(|(_, address)| *address).collect();
         let gateway = Gateway::new(config, store, &addresses, (metrics, draining));
