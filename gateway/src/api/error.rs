@@ -1,4 +1,9 @@
 //! What went wrong below, in Kafka's codes: the one place.
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use kop_store::{
     AppendError, CatalogError, CreateError, DeleteError, GrowError, OpenError, ReadError,
     TruncateError,
@@ -36,9 +41,30 @@ impl From<ResponseError> for Refusal {
     }
 }
 
-/// An engine that cannot answer is worth a line: clients retry silently.
+/// How often an engine that cannot answer is worth a line.
+const SAID_EVERY: Duration = Duration::from_secs(1);
+
+/// When it was last said, and how many refusals there have been since then.
+static SAID: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
+
+/// Clients retry silently, so the operator of the gateway is told why they do. All of them retry at a
+/// time, so not of each one.
 fn unavailable(cause: &(dyn std::error::Error + 'static)) {
-    warn!(cause = error_chain(cause), "store unavailable");
+    let unsaid = {
+        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, unsaid) = &mut *said;
+        if at.is_some_and(|at| at.elapsed() < SAID_EVERY) {
+            *unsaid += 1;
+            return;
+        }
+        *at = Some(Instant::now());
+        std::mem::take(unsaid)
+    };
+    warn!(
+        cause = error_chain(cause),
+        more_before = unsaid,
+        "store unavailable"
+    );
 }
 
 impl From<CatalogError> for Refusal {
