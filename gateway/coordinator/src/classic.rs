@@ -8,6 +8,7 @@ use crate::{
     Output, Record, Reply, Ticket, Timer, TimerChange, command,
 };
 
+mod describe;
 mod heartbeat;
 mod join;
 mod leave;
@@ -159,9 +160,16 @@ impl Group {
         group
     }
 
-    /// Nobody is here, and the log (which has this generation) knows as much.
+    /// Nobody is here, and the log (which has this generation, or a later one) knows as much.
     pub(crate) fn is_forgettable(&self, logged_generation: i32) -> bool {
-        self.members.is_empty() && self.pending.is_empty() && self.generation == logged_generation
+        self.members.is_empty() && self.pending.is_empty() && self.generation <= logged_generation
+    }
+
+    /// The log has forgotten the group. Nobody is bound to its generation where there are no members.
+    pub(crate) fn start_over(&mut self) {
+        if self.state == State::Empty {
+            self.generation = 0;
+        }
     }
 
     /// The generation the group is in, which the log may not have yet.

@@ -8,11 +8,13 @@ use crate::{GroupId, InstanceId, MemberId, Name, Ticket, Timer};
 pub enum Command {
     /// A client's request; its answer will carry the ticket.
     Request(Ticket, Request),
+    /// Someone wants to know all groups of the shard; the answer will carry the ticket.
+    ListGroups(Ticket),
     /// A timer that an earlier output set is due.
     Timer(Timer),
 }
 
-/// A client's request.
+/// A client's request about one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// To become, or stay, a member through a rebalance.
@@ -27,14 +29,24 @@ pub enum Request {
     CommitOffsets(CommitOffsets),
     /// To learn how far the group has read.
     FetchOffsets(FetchOffsets),
+    /// To learn who is in the group.
+    DescribeGroup(DescribeGroup),
+    /// To remove a group without members, and its offsets.
+    DeleteGroup(DeleteGroup),
+    /// To remove some of a group's offsets.
+    DeleteOffsets(DeleteOffsets),
 }
 
 impl Request {
     /// Whether the group may need more or less room afterwards.
     pub(crate) fn may_change_membership(&self) -> bool {
         match self {
-            Self::Join(_) | Self::Sync(_) | Self::Leave(_) => true,
-            Self::Heartbeat(_) | Self::CommitOffsets(_) | Self::FetchOffsets(_) => false,
+            Self::Join(_) | Self::Sync(_) | Self::Leave(_) | Self::DeleteGroup(_) => true,
+            Self::Heartbeat(_)
+            | Self::CommitOffsets(_)
+            | Self::FetchOffsets(_)
+            | Self::DescribeGroup(_)
+            | Self::DeleteOffsets(_) => false,
         }
     }
 
@@ -48,6 +60,9 @@ impl Request {
             Self::Leave(leave) => &leave.group,
             Self::CommitOffsets(commit) => &commit.group,
             Self::FetchOffsets(fetch) => &fetch.group,
+            Self::DescribeGroup(describe) => &describe.group,
+            Self::DeleteGroup(delete) => &delete.group,
+            Self::DeleteOffsets(delete) => &delete.group,
         }
     }
 }
@@ -186,4 +201,38 @@ pub enum Wanted {
     /// Those of these topics (by the names they have in records) and partitions. The answer has one
     /// result for each, in this order.
     These(Vec<(Name, i32)>),
+}
+
+/// DescribeGroups, for one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribeGroup {
+    /// The group.
+    pub group: GroupId,
+}
+
+/// DeleteGroups, for one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteGroup {
+    /// The group.
+    pub group: GroupId,
+}
+
+/// OffsetDelete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteOffsets {
+    /// The group.
+    pub group: GroupId,
+    /// What is to be removed; the answer has one result for each, in this order.
+    pub offsets: Vec<OffsetToDelete>,
+}
+
+/// One partition whose offset is to be removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffsetToDelete {
+    /// The topic, by the name it has in records.
+    pub topic: Name,
+    /// Other names that members may have subscribed to it by.
+    pub also_known_as: Vec<Name>,
+    /// The partition's number.
+    pub partition: i32,
 }

@@ -40,4 +40,13 @@ pub enum GroupError {
     /// The group has committed offsets for too many partitions.
     #[error("too many committed offsets")]
     TooManyOffsets,
+    /// There is no such group.
+    #[error("no such group")]
+    GroupNotFound,
+    /// The group has members, so it stays.
+    #[error("group has members")]
+    GroupNotEmpty,
+    /// Members read the topic, so its offsets stay.
+    #[error("group is subscribed to the topic")]
+    SubscribedToTopic,
 }

@@ -12,10 +12,10 @@ use crate::{
 /// All groups of one partition of `__consumer_offsets`.
 #[derive(Debug)]
 pub struct Groups {
-    config: GroupConfig,
-    hard: Hard,
+    pub(crate) config: GroupConfig,
+    pub(crate) hard: Hard,
     /// Groups that have, or had in this run, members.
-    live: HashMap<GroupId, Group>,
+    pub(crate) live: HashMap<GroupId, Group>,
     /// What `live` takes in memory, in bytes.
     weight: usize,
 }
@@ -36,6 +36,11 @@ impl Groups {
     /// an [`Output`] once it is appended.
     pub fn replay(&mut self, record: &Record) {
         self.hard.replay(record);
+        if let Record::Group { group, value: None } = record
+            && let Some(group) = self.live.get_mut(group)
+        {
+            group.start_over();
+        }
         self.tidy(record.group());
     }
 
@@ -85,6 +90,9 @@ impl Groups {
                 }
                 self.tidy(&group);
             }
+            Command::ListGroups(ticket) => {
+                out.replies.push((ticket, Reply::ListGroups(self.list())));
+            }
             Command::Timer(timer) => self.timer(now, &mut out, &timer),
         }
         out
@@ -122,6 +130,18 @@ impl Groups {
             Request::FetchOffsets(fetch) => {
                 let offsets = offsets::fetch(&self.hard, fetch);
                 out.replies.push((ticket, Reply::FetchOffsets(offsets)));
+            }
+            Request::DescribeGroup(describe) => {
+                let described = self.describe(&describe.group);
+                out.replies.push((ticket, Reply::DescribeGroup(described)));
+            }
+            Request::DeleteGroup(delete) => {
+                let result = self.delete_group(now, out, &delete.group);
+                out.replies.push((ticket, Reply::DeleteGroup(result)));
+            }
+            Request::DeleteOffsets(delete) => {
+                let result = self.delete_offsets(out, delete);
+                out.replies.push((ticket, Reply::DeleteOffsets(result)));
             }
         }
     }

@@ -64,6 +64,15 @@ impl Hard {
         self.groups.iter()
     }
 
+    /// Whether the log has anything of the group.
+    pub(crate) fn knows(&self, group: &GroupId) -> bool {
+        self.groups.contains_key(group) || self.offsets.contains_key(group)
+    }
+
+    pub(crate) fn all_offsets(&self) -> impl Iterator<Item = (&GroupId, &GroupOffsets)> {
+        self.offsets.iter()
+    }
+
     pub(crate) fn offsets(&self, group: &GroupId) -> Option<&GroupOffsets> {
         self.offsets.get(group)
     }

@@ -12,8 +12,8 @@
 //! `handle` changes it, and a restart loses it, as in Kafka.
 //!
 //! It serves the classic group protocol (JoinGroup, SyncGroup, Heartbeat, LeaveGroup) with static
-//! membership (KIP-345) and required member ids (KIP-394). It does not expire offsets, and knows no
-//! transactions and none of KIP-848's consumer groups.
+//! membership (KIP-345) and required member ids (KIP-394), and lists, describes and deletes groups. It
+//! does not expire offsets, and knows no transactions and none of KIP-848's consumer groups.
 mod classic;
 mod command;
 mod config;
@@ -23,12 +23,15 @@ mod hard;
 mod name;
 mod offsets;
 mod output;
+mod overview;
 mod partition;
 mod record;
+mod removal;
+mod subscription;
 
 pub use command::{
-    Command, CommitOffsets, FetchOffsets, Heartbeat, Join, Leave, Leaving, Member, OffsetToCommit,
-    Protocol, Request, Sync, Wanted,
+    Command, CommitOffsets, DeleteGroup, DeleteOffsets, DescribeGroup, FetchOffsets, Heartbeat,
+    Join, Leave, Leaving, Member, OffsetToCommit, OffsetToDelete, Protocol, Request, Sync, Wanted,
 };
 pub use config::GroupConfig;
 pub use error::GroupError;
@@ -38,5 +41,6 @@ pub use name::{GroupId, InstanceId, MemberId, Name, NameTooLong};
 pub use output::{
     FetchedOffset, Joined, JoinedMember, Output, Reply, Synced, Ticket, Timer, TimerChange,
 };
+pub use overview::{DescribedGroup, DescribedMember, GroupState, ListedGroup};
 pub use partition::partition_of;
 pub use record::{CommittedOffset, GroupMetadata, MemberMetadata, Record, RecordError};

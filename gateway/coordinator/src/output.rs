@@ -1,7 +1,10 @@
 //! What a shard wants done.
 use bytes::Bytes;
 
-use crate::{CommittedOffset, GroupError, GroupId, InstanceId, MemberId, Name, Record};
+use crate::{
+    CommittedOffset, DescribedGroup, GroupError, GroupId, InstanceId, ListedGroup, MemberId, Name,
+    Record,
+};
 
 /// Everything that follows from one command. The order within each list is the order to keep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +35,7 @@ impl Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// The answer to a [`Request`](crate::Request), of the same kind.
+/// The answer to a [`Request`](crate::Request) or a list, of the same kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// To a join.
@@ -47,6 +50,14 @@ pub enum Reply {
     CommitOffsets(Result<Vec<Result<(), GroupError>>, GroupError>),
     /// To a fetch of offsets.
     FetchOffsets(Vec<FetchedOffset>),
+    /// To a description; `None` where there is no such group.
+    DescribeGroup(Option<DescribedGroup>),
+    /// To the deletion of a group.
+    DeleteGroup(Result<(), GroupError>),
+    /// To the deletion of offsets: the whole of it, or each offset's in the order asked.
+    DeleteOffsets(Result<Vec<Result<(), GroupError>>, GroupError>),
+    /// To a list: the shard's groups by name.
+    ListGroups(Vec<ListedGroup>),
 }
 
 /// A member is part of a generation.

@@ -25,6 +25,9 @@ impl From<GroupError> for Refusal {
             GroupError::AssignmentTooLarge => ResponseError::UnknownServerError,
             GroupError::OffsetMetadataTooLarge => ResponseError::OffsetMetadataTooLarge,
             GroupError::TooManyOffsets => ResponseError::InvalidCommitOffsetSize,
+            GroupError::GroupNotFound => ResponseError::GroupIdNotFound,
+            GroupError::GroupNotEmpty => ResponseError::NonEmptyGroup,
+            GroupError::SubscribedToTopic => ResponseError::GroupSubscribedToTopic,
         }
         .into()
     }

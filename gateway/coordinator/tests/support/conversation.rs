@@ -3,9 +3,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 use kop_coordinator::{
-    Command, CommitOffsets, FetchOffsets, GroupConfig, GroupId, Groups, Heartbeat, InstanceId,
-    Join, Leave, Leaving, Member, MemberId, Name, OffsetToCommit, Output, Protocol, Record, Reply,
-    Request, Sync, Ticket, Timer, TimerChange, Wanted,
+    Command, CommitOffsets, DeleteGroup, DeleteOffsets, DescribeGroup, FetchOffsets, GroupConfig,
+    GroupId, Groups, Heartbeat, InstanceId, Join, Leave, Leaving, Member, MemberId, Name,
+    OffsetToCommit, OffsetToDelete, Output, Protocol, Record, Reply, Request, Sync, Ticket, Timer,
+    TimerChange, Wanted,
 };
 
 /// The script with what really follows in place of what it says.
@@ -67,6 +68,11 @@ impl Stage {
                 let time = millis(words.next().expect("a time after `at`"));
                 let mut effects = self.wait_until(time);
                 if let Some(verb) = words.next() {
+                    if verb == "list" {
+                        self.last_ticket += 1;
+                        effects.extend(self.handle(Command::ListGroups(Ticket(self.last_ticket))));
+                        return effects;
+                    }
                     let request = request(verb, &Words::new(words), self.last_ticket + 1);
                     self.last_ticket += 1;
                     let command = Command::Request(Ticket(self.last_ticket), request);
@@ -270,6 +276,25 @@ fn request(verb: &str, words: &Words<'_>, ticket: u64) -> Request {
                 ),
             },
         }),
+        "describe" => Request::DescribeGroup(DescribeGroup {
+            group: words.group(),
+        }),
+        "delete" => Request::DeleteGroup(DeleteGroup {
+            group: words.group(),
+        }),
+        "delete-offsets" => Request::DeleteOffsets(DeleteOffsets {
+            group: words.group(),
+            offsets: words
+                .get("partitions")
+                .expect("partitions=")
+                .split(',')
+                .map(|partition| OffsetToDelete {
+                    topic: name("t"),
+                    also_known_as: words.get("alias").map(name).into_iter().collect(),
+                    partition: partition.parse().unwrap(),
+                })
+                .collect(),
+        }),
         other => panic!("no such request: {other}"),
     }
 }
@@ -290,7 +315,7 @@ fn join(words: &Words<'_>, ticket: u64) -> Join {
         protocols: pairs(protocols)
             .map(|(protocol, metadata)| Protocol {
                 name: name(protocol),
-                metadata: Bytes::copy_from_slice(metadata.as_bytes()),
+                metadata: subscription(metadata),
             })
             .collect(),
         session_timeout_ms: millis(words.get("session").unwrap_or("10s")),
@@ -298,6 +323,16 @@ fn join(words: &Words<'_>, ticket: u64) -> Join {
         requires_member_id: words.has("requires-id"),
         may_skip_assignment: words.has("may-skip"),
     }
+}
+
+/// `@t` is what a consumer says that subscribes to the topic `t`.
+fn subscription(text: &str) -> Bytes {
+    let Some(topic) = text.strip_prefix('@') else {
+        return Bytes::copy_from_slice(text.as_bytes());
+    };
+    let length = i16::try_from(topic.len()).unwrap().to_be_bytes();
+    let parts = [&[0, 1, 0, 0, 0, 1], &length[..], topic.as_bytes()];
+    parts.concat().into()
 }
 
 /// `a:x,b:y`, or nothing.
@@ -388,7 +423,10 @@ fn replied(reply: &Reply) -> String {
             let members: Vec<_> = joined
                 .members
                 .iter()
-                .map(|m| format!("{}:{}", m.member, String::from_utf8_lossy(&m.metadata)))
+                .map(|m| {
+                    let metadata = String::from_utf8_lossy(&m.metadata);
+                    format!("{}:{}", m.member, metadata.escape_debug())
+                })
                 .collect();
             let roster = if members.is_empty() {
                 String::new()
@@ -407,6 +445,24 @@ fn replied(reply: &Reply) -> String {
         }
         Reply::Sync(Ok(synced)) => {
             format!("assigned {:?}", String::from_utf8_lossy(&synced.assignment))
+        }
+        Reply::DescribeGroup(None) => "no such group".to_owned(),
+        Reply::DescribeGroup(Some(group)) => {
+            let members = group.members.iter().map(|m| {
+                let subscription = String::from_utf8_lossy(&m.subscription);
+                let assignment = String::from_utf8_lossy(&m.assignment);
+                format!("{}:{}={assignment}", m.member, subscription.escape_debug())
+            });
+            let members: Vec<_> = members.collect();
+            let protocol = group.protocol.as_ref().map_or("none", Name::as_str);
+            let (state, kind) = (group.state, &group.protocol_type);
+            format!("{state} {kind:?} {protocol} [{}]", members.join(" "))
+        }
+        Reply::DeleteGroup(Ok(())) => "deleted".to_owned(),
+        Reply::DeleteOffsets(Ok(results)) => each("deleted", results),
+        Reply::ListGroups(groups) => {
+            let groups = groups.iter().map(|g| format!("{} {}", g.group, g.state));
+            format!("groups [{}]", groups.collect::<Vec<_>>().join(", "))
         }
         Reply::Heartbeat(Ok(())) => "alive".to_owned(),
         Reply::Leave(Ok(results)) => each("left", results),
@@ -428,7 +484,9 @@ fn replied(reply: &Reply) -> String {
         | Reply::Sync(Err(error))
         | Reply::Heartbeat(Err(error))
         | Reply::Leave(Err(error))
-        | Reply::CommitOffsets(Err(error)) => format!("refused: {error}"),
+        | Reply::CommitOffsets(Err(error))
+        | Reply::DeleteGroup(Err(error))
+        | Reply::DeleteOffsets(Err(error)) => format!("refused: {error}"),
     }
 }
 

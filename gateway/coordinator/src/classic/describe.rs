@@ -1,0 +1,51 @@
+//! A group as others see it.
+use bytes::Bytes;
+
+use super::{Group, State, Turn};
+use crate::{DescribedMember, Name};
+
+impl Group {
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(crate) fn protocol_type(&self) -> Option<&Name> {
+        self.protocol_type.as_ref()
+    }
+
+    /// The protocol that assignments were made under.
+    pub(crate) fn settled_protocol(&self) -> Option<Name> {
+        self.protocol
+            .clone()
+            .filter(|_| self.state == State::Stable)
+    }
+
+    pub(crate) fn describe_members(&self) -> Vec<DescribedMember> {
+        let is_stable = self.state == State::Stable;
+        let if_stable = |bytes: Bytes| if is_stable { bytes } else { Bytes::new() };
+        self.members
+            .iter()
+            .map(|(id, member)| DescribedMember {
+                member: id.clone(),
+                instance: member.instance.clone(),
+                client_id: member.client_id.clone(),
+                client_host: member.client_host.clone(),
+                subscription: if_stable(member.metadata(self.protocol.as_ref())),
+                assignment: if_stable(member.assignment.clone()),
+            })
+            .collect()
+    }
+
+    /// What the members said of themselves, under every protocol they support.
+    pub(crate) fn subscriptions(&self) -> impl Iterator<Item = &Bytes> {
+        let protocols = self.members.values().flat_map(|member| &member.protocols);
+        protocols.map(|protocol| &protocol.metadata)
+    }
+
+    /// Nobody waits to become a member any more: the group is being removed.
+    pub(crate) fn disband(self, turn: &mut Turn<'_>) {
+        for id in &self.pending {
+            turn.cancel(turn.session_timer(id));
+        }
+    }
+}
