@@ -145,6 +145,10 @@ pub(crate) fn next_to_delete(
     if brokers.pods.iter().any(|pod| gone(&pod)) || brokers.pods.len() < replicas(brokers) {
         return None;
     }
+    if !is_observed(brokers) {
+        // A pod that goes now would come back from the old template.
+        return None;
+    }
     if let Some(unready) = stale().find(|pod| !is_ready(pod)) {
         return Some(unready);
     }

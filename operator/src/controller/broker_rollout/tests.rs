@@ -145,6 +145,18 @@ fn with_on_delete_a_stale_pod_that_is_not_ready_goes_at_once() {
 }
 
 #[test]
+fn with_on_delete_nobody_goes_before_the_new_template_is_observed() {
+    let (mut brokers, config) = annotated(|_| vec![pod(0, None, true), pod(1, None, true)]);
+    on_delete(&mut brokers);
+    brokers.stateful_set.metadata.generation = Some(2);
+
+    assert!(matches!(
+        evaluate(&brokers, &config, &rolling(), now()),
+        Rollout::Restarting { .. }
+    ));
+}
+
+#[test]
 fn with_on_delete_nobody_goes_while_a_pod_is_missing() {
     let (mut brokers, config) = annotated(|_| vec![pod(0, None, true)]);
     on_delete(&mut brokers);

@@ -179,6 +179,8 @@ fn container(
             ..SecurityContext::default()
         }),
         volume_mounts: Some(mounts),
+        // The one line with which a gateway gives up reaches the resource's status.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }
 }

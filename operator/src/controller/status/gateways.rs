@@ -1,5 +1,5 @@
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
 use super::{Verdict, View};
@@ -64,25 +64,16 @@ fn is_available(deployment: &Deployment) -> bool {
         && status.replicas.unwrap_or(0) == status.updated_replicas.unwrap_or(0)
 }
 
-/// What keeps a pod from starting, in Kubernetes' words.
+/// What keeps a pod from starting, in Kubernetes' words and its own last ones.
 fn trouble(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
-    for container in status.container_statuses.iter().flatten() {
-        let state = container.state.as_ref();
-        let waiting = state.and_then(|state| state.waiting.as_ref());
-        let reason = waiting.and_then(|waiting| waiting.reason.as_deref());
-        if let Some(reason) =
-            reason.filter(|r| !matches!(*r, "ContainerCreating" | "PodInitializing"))
-        {
-            let message = waiting
-                .and_then(|waiting| waiting.message.as_deref())
-                .unwrap_or_default();
-            return Some(
-                format!("pod {}: {reason} {message}", pod.name_any())
-                    .trim_end()
-                    .to_owned(),
-            );
-        }
+    let containers = status.container_statuses.iter().flatten();
+    if let Some((reason, message)) = containers.filter_map(not_starting).next() {
+        return Some(
+            format!("pod {}: {reason} {message}", pod.name_any())
+                .trim_end()
+                .to_owned(),
+        );
     }
     let scheduled = status
         .conditions
@@ -94,4 +85,37 @@ fn trouble(pod: &Pod) -> Option<String> {
         .as_deref()
         .filter(|_| scheduled.status == "False")?;
     Some(format!("pod {}: {message}", pod.name_any()))
+}
+
+fn not_starting(container: &ContainerStatus) -> Option<(&str, &str)> {
+    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref()?;
+    if matches!(reason, "ContainerCreating" | "PodInitializing") {
+        return None;
+    }
+    let last = container
+        .last_state
+        .as_ref()
+        .and_then(|state| state.terminated.as_ref());
+    let words = last
+        .and_then(|last| last.message.as_deref())
+        .and_then(last_line);
+    Some((
+        reason,
+        words.or(waiting.message.as_deref()).unwrap_or_default(),
+    ))
+}
+
+/// The last line that says something, cut to what a condition can hold well.
+fn last_line(log: &str) -> Option<&str> {
+    let line = log
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())?;
+    let end = line
+        .char_indices()
+        .nth(512)
+        .map_or(line.len(), |(at, _)| at);
+    line.get(..end)
 }

@@ -108,6 +108,38 @@ fn what_keeps_a_pod_from_starting_is_said_in_kubernetes_words() {
 }
 
 #[test]
+fn a_gateway_that_gave_up_says_why_in_its_own_words() {
+    let mut found = found(pulsar(config_map(json!({}), json!({}))));
+    found.deployments.insert(
+        "demo-gateway-0".into(),
+        serde_json::from_value(json!({})).unwrap(),
+    );
+    let log = "starting\nkop-gateway: pulsar.example:6650 cannot be reached\n";
+    found.gateway_pods.push(
+        serde_json::from_value(json!({
+            "metadata": { "name": "demo-gateway-0-x" },
+            "status": { "containerStatuses": [{
+                "name": "gateway", "image": "", "imageID": "", "ready": false, "restartCount": 2,
+                "state": { "waiting": {
+                    "reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container",
+                }},
+                "lastState": { "terminated": { "exitCode": 1, "message": log } },
+            }]},
+        }))
+        .unwrap(),
+    );
+    let object = resource(json!({}));
+    let gateway = validated(&object, &found);
+
+    let verdict = verdict(
+        &view(&object, &found, &gateway),
+        ConditionType::GatewaysAvailable,
+    );
+    let words = "CrashLoopBackOff kop-gateway: pulsar.example:6650 cannot be reached";
+    assert!(verdict.message.ends_with(words), "{}", verdict.message);
+}
+
+#[test]
 fn a_stalled_restart_alarms_and_a_slow_one_does_not() {
     let found = found(pulsar(config_map(json!({}), needed())));
     let object = resource(json!({}));
