@@ -1,0 +1,197 @@
+use bytes::Bytes;
+use kop_store::TopicClass;
+use kop_wire::{Batch, BatchBuilder, Compression, Record, TopicName};
+use pulsar_client::{Client, ClientOptions, Entry, EntryId};
+
+use super::*;
+use crate::{
+    EntryFormat, PulsarOptions,
+    admin::{Admin, PartitionedTopic},
+    entry::Stamp,
+    naming::Naming,
+    topics::describe,
+};
+
+const PLENTY: ReadLimit = ReadLimit {
+    max_bytes: 1 << 20,
+    at_least_one: true,
+};
+
+/// A log that begins and ends at `high`, of a Pulsar that nobody talks to.
+fn log(class: TopicClass, high: i64) -> Log {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let options = PulsarOptions {
+        service_url: "pulsar://127.0.0.1:1".to_owned(),
+        admin_url: "http://127.0.0.1:1".to_owned(),
+        token_file: None,
+        ca_file: None,
+        tenant: "public".to_owned(),
+        namespace: "default".to_owned(),
+        metadata_namespace: "__kafka".to_owned(),
+        entry_format: EntryFormat::Kafka,
+        offsets_partitions: 1,
+        node_name: "test".to_owned(),
+    };
+    let client = Client::new(ClientOptions::new(options.service_url.clone()));
+    let admin = Admin::new(&options.admin_url, None, None).unwrap();
+    let naming = Naming::new("public", "default", "__kafka");
+    let name = TopicName::new("t").unwrap();
+    let topic = naming.topic(&name);
+    let known = describe(&naming, &name, topic.clone(), &PartitionedTopic::default());
+    let shared = Arc::new(Shared::new(options, client, admin));
+    let bounds = Bounds {
+        log_start: high,
+        high,
+        last: None,
+    };
+    let layout = Layout::of(class, EntryFormat::Kafka);
+    Log::new(
+        topic,
+        known.origin(),
+        layout,
+        shared,
+        mpsc::channel(1).0,
+        bounds,
+    )
+}
+
+fn batch(values: &[&str]) -> Batch {
+    let mut builder = BatchBuilder::new(Compression::None);
+    for value in values {
+        let value = Some(Bytes::from((*value).to_owned()));
+        builder.push(Record {
+            key: Some(Bytes::from("k")),
+            value,
+            ..Record::default()
+        });
+    }
+    builder.build().unwrap()
+}
+
+fn at(entry: u64) -> Position {
+    Position { ledger: 1, entry }
+}
+
+fn span(base: i64, end: i64) -> Span {
+    Span { base, end }
+}
+
+fn written(log: &Log, entry: u64, base: i64, values: &[&str]) {
+    let batch = batch(values);
+    let span = span(base, base + batch.header().offsets());
+    log.written(
+        at(entry),
+        Placed {
+            base: Offset(base),
+            batch,
+        },
+        span,
+    );
+}
+
+fn observed(log: &Log, entry: u64, base: i64, values: &[&str]) {
+    let batch = batch(values);
+    let outgoing = entry::encode(
+        log.layout,
+        &batch,
+        Stamp {
+            sequence_id: 0,
+            now: 1,
+        },
+    )
+    .unwrap();
+    log.observed(&Entry {
+        id: EntryId { ledger: 1, entry },
+        index: Some((base + batch.header().offsets() - 1).unsigned_abs()),
+        broker_timestamp: None,
+        metadata: outgoing.metadata,
+        payload: outgoing.payload,
+    });
+}
+
+fn held(log: &Log, from: i64) -> Vec<(i64, i64)> {
+    match log.lookup(from, PLENTY) {
+        Lookup::Held(batches) => batches
+            .iter()
+            .map(|p| (p.base.0, p.batch.header().offsets()))
+            .collect(),
+        Lookup::AtEnd | Lookup::OutOfRange | Lookup::Stored => Vec::new(),
+    }
+}
+
+#[test]
+fn what_is_written_is_read_from_memory_at_once() {
+    let log = log(TopicClass::UserData, 0);
+    written(&log, 0, 0, &["a", "b"]);
+    written(&log, 1, 2, &["c"]);
+    assert_eq!(held(&log, 0), [(0, 2), (2, 1)]);
+    assert!(matches!(log.lookup(3, PLENTY), Lookup::AtEnd));
+    assert!(matches!(log.lookup(4, PLENTY), Lookup::OutOfRange));
+    assert_eq!(log.watermarks().high, Offset(3));
+}
+
+#[test]
+fn an_entry_that_comes_by_receipt_and_by_the_tail_is_held_once() {
+    let log = log(TopicClass::UserData, 0);
+    written(&log, 0, 0, &["a"]);
+    observed(&log, 0, 0, &["a"]);
+    observed(&log, 1, 1, &["b"]);
+    written(&log, 1, 1, &["b"]);
+    assert_eq!(held(&log, 0), [(0, 1), (1, 1)]);
+    assert_eq!(log.shared.metrics.snapshot().offset_mismatches, 0);
+}
+
+#[test]
+fn a_receipt_ahead_of_the_tail_raises_the_end_and_is_held_when_the_tail_has_come_there() {
+    let log = log(TopicClass::UserData, 0);
+    written(&log, 1, 1, &["ours"]);
+    assert_eq!(log.high(), 2);
+    assert!(matches!(log.lookup(0, PLENTY), Lookup::Stored));
+    observed(&log, 0, 0, &["theirs"]);
+    observed(&log, 1, 1, &["ours"]);
+    assert_eq!(held(&log, 0), [(0, 1), (1, 1)]);
+}
+
+#[test]
+fn offsets_that_no_reader_is_given_are_covered_once_a_record_follows() {
+    let log = log(TopicClass::UserData, 4);
+    observed(&log, 9, 7, &["x"]);
+    assert_eq!(held(&log, 4), [(4, 3), (7, 1)]);
+    assert_eq!(held(&log, 5), [(4, 3), (7, 1)]);
+}
+
+#[test]
+fn a_group_log_without_a_tail_begins_anew_behind_what_it_missed() {
+    let log = log(TopicClass::GroupLog, 3);
+    written(&log, 0, 3, &["a"]);
+    written(&log, 2, 5, &["b"]);
+    assert!(matches!(log.lookup(3, PLENTY), Lookup::Stored));
+    assert_eq!(held(&log, 5), [(5, 1)]);
+}
+
+#[test]
+fn an_entry_seen_with_other_offsets_is_counted() {
+    let log = log(TopicClass::UserData, 0);
+    written(&log, 0, 0, &["a"]);
+    observed(&log, 0, 1, &["a"]);
+    assert!(log.shared.metrics.snapshot().offset_mismatches > 0);
+}
+
+#[test]
+fn what_was_trimmed_is_out_of_range() {
+    let log = log(TopicClass::UserData, 0);
+    written(&log, 0, 0, &["a", "b"]);
+    log.trimmed(1);
+    assert!(matches!(log.lookup(0, PLENTY), Lookup::OutOfRange));
+    assert_eq!(log.watermarks().log_start, Offset(1));
+}
+
+#[test]
+fn a_deleted_partition_stays_deleted() {
+    let log = log(TopicClass::UserData, 0);
+    written(&log, 0, 0, &["a"]);
+    log.end(Life::Deleted);
+    log.end(Life::Closing);
+    assert!(log.is_deleted());
+    assert!(held(&log, 0).is_empty());
+}
