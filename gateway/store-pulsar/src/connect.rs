@@ -1,5 +1,5 @@
 //! The first look at a Pulsar: is it there, and does it give what offsets are made of?
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use pulsar_client::{Authentication, Client, ClientOptions, LookupError, TlsOptions, TokenSource};
 
@@ -9,6 +9,8 @@ use crate::{
     shared::Shared,
 };
 
+/// How long a broker may say nothing before it is taken for gone.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
 const INTERCEPTORS: &str = "brokerEntryMetadataInterceptors";
 const INDEX_INTERCEPTOR: &str = "org.apache.pulsar.common.intercept.AppendIndexMetadataInterceptor";
 const EXPOSING: &str = "exposingBrokerEntryMetadataToClientEnabled";
@@ -117,6 +119,7 @@ fn client_options(options: &PulsarOptions) -> ClientOptions {
         .token_file
         .clone()
         .map(|path| Authentication::Token(TokenSource::File(path)));
+    client.operation_timeout = OPERATION_TIMEOUT;
     client.tls = TlsOptions {
         ca_file: options.ca_file.clone(),
     };
