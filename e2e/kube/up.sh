@@ -28,6 +28,7 @@ echo $! > "$RUN/nsproxy.pid"
 sed "s#https://$CP_IP:6443#https://127.0.0.1:$API_PORT#" "$RUN/pki/admin.kubeconfig" > "$KUBECONFIG"; chmod 600 "$KUBECONFIG"
 until kubectl get --raw /readyz >/dev/null 2>&1; do
   sleep 0.1; kill -0 "$(cat "$RUN/node1/pid")" || { echo "node1 died, see $RUN/node1/log" >&2; exit 1; }
+  kill -0 "$(cat "$RUN/nsproxy.pid")" || { cat "$RUN/nsproxy.log" >&2; exit 1; }   # a port is taken
 done
 el "API server ready"
 for n in $ALL; do

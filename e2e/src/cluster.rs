@@ -5,6 +5,7 @@ use crate::scratch::{Scratch, free_ports};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -80,7 +81,11 @@ impl Cluster {
 
     fn own(scratch: &Scratch, images: &[PathBuf]) -> Result<Self> {
         let [api] = free_ports()?;
-        let run = scratch.data("cluster");
+        // Not below the story's folder: that would be emptied under a cluster that a killed run left.
+        let run = install::target_dir()?.join("e2e-cluster");
+        let mut hasher = DefaultHasher::new();
+        run.hash(&mut hasher);
+        let left = run.join("node1/pid").exists();
         let kubeconfig = scratch.path().join("kubeconfig");
         let images: Vec<String> = images.iter().map(|i| i.display().to_string()).collect();
         let ports = NODE_PORTS.map(|port| format!("127.0.0.1:{port}=172.30.0.11:{port}"));
@@ -88,11 +93,18 @@ impl Cluster {
             ("RUN", run.display().to_string()),
             ("KUBECONFIG_OUT", kubeconfig.display().to_string()),
             ("API_PORT", api.to_string()),
-            ("CG", format!("/kop-e2e-{}", std::process::id())),
+            ("CG", format!("/kop-e2e-{:x}", hasher.finish())),
             ("IMAGES", images.join(" ")),
             ("EXTRA_PORTS", ports.join(" ")),
-            ("KEEP", "1".to_owned()),
         ];
+        if left {
+            let mut down = script("down.sh");
+            down.envs(environment.iter().map(|(name, value)| (name, value)));
+            ensure!(
+                down.status()?.success(),
+                "a cluster that was left running does not stop"
+            );
+        }
         let mut up = script("up.sh");
         up.envs(environment.iter().map(|(name, value)| (name, value)));
         // Stopped also when it does not come up whole.
@@ -102,7 +114,17 @@ impl Cluster {
             node_address: "127.0.0.1".to_owned(),
         };
         let log = File::create(scratch.path().join("cluster-up.log"))?;
-        run_logged(up, log).context("e2e/kube/up.sh")?;
+        if let Err(error) = run_logged(up, log) {
+            // Its own folder goes with it.
+            let mut copy = Command::new("cp");
+            copy.arg("-r")
+                .arg(run.join("node1/log"))
+                .arg(scratch.path().join("node1-log"));
+            return match copy.status() {
+                Ok(_) => Err(error.context("e2e/kube/up.sh; see node1-log")),
+                Err(_) => Err(error.context("e2e/kube/up.sh")),
+            };
+        }
         Ok(cluster)
     }
 
