@@ -1,6 +1,6 @@
 #!/bin/bash
-# packages.sh [clients]: what the tests need of the machine; with `clients`, only what clients and Pulsar need.
-# the command; says which tool is missing or too old that does not come from Debian.
+# packages.sh [clients]: what the tests need of the machine; with `clients`, only what clients and Pulsar need. As root
+# it installs the Debian packages that are missing, else it prints the command. It says which tool is missing or too old that does not come from Debian.
 set -euo pipefail
 everything=1; [ "${1:-}" != clients ] || everything=
 if [ -n "$everything" ] && [ "$(id -u)" != 0 ] && [ -z "${KUBECONFIG:-}" ]; then
@@ -8,7 +8,7 @@ if [ -n "$everything" ] && [ "$(id -u)" != 0 ] && [ -z "${KUBECONFIG:-}" ]; then
 fi
 missing=()
 need() { [ -e "$(PATH=$PATH:/usr/sbin:/sbin command -v "$1" || echo "$1")" ] || missing+=("$2"); }   # need COMMAND|FILE PACKAGE
-need gcc gcc; need curl curl; need python3 python3; need pip3 python3-pip; need setpriv util-linux; need openssl openssl
+need gcc gcc; need curl curl; need python3 python3; need setpriv util-linux; need openssl openssl
 need java default-jdk-headless; need javac default-jdk-headless; need mvn maven; need kcat kcat
 if [ -n "$everything" ]; then   # the Kubernetes cluster and its images
   need containerd containerd; need runc runc; need /usr/lib/cni/bridge containernetworking-plugins; need iptables iptables
