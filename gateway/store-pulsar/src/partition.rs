@@ -87,7 +87,8 @@ impl Opening {
         };
         let (appends, inbox) = mpsc::channel(MAX_WAITING);
         let log = Arc::new(Log::new(topic, origin, layout, shared, appends, bounds));
-        let empty = bounds.last.is_none();
+        // In an empty topic that others made, appends of an earlier owner may yet arrive.
+        let empty = new && bounds.last.is_none();
         let writer = Writer::new(Arc::clone(&log), inbox, owned, bounds.last, empty);
         log.keep(tokio::spawn(writer.run()));
         if let Some(reader) = tail {
