@@ -5,6 +5,7 @@
 //! missing. A client that is slow to read its answers is read from no further.
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{net::TcpStream, time::Instant};
 use tracing::{debug, info};
 
@@ -55,15 +56,29 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     listener: usize,
 ) {
-    gateway.metrics.connections.inc();
-    let metrics = gateway.metrics.connections.clone();
+    let _counted = Counted::new(&gateway.metrics.connections);
     let ended = Connection::new(gateway, stream, peer, listener).run().await;
-    metrics.dec();
     match ended {
         Ended::Closed | Ended::Io(_) | Ended::Silent(_) => {
             debug!(%peer, %ended, "connection ended")
         }
         Ended::Refused(reason) => info!(%peer, reason, "connection refused"),
+    }
+}
+
+/// A connection among those that are open, however it ends.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(open: &Gauge) -> Self {
+        open.inc();
+        Self(open.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -109,6 +124,9 @@ impl Connection {
             let reading = self.closing.is_none()
                 && self.pipeline.len() < MOST_IN_FLIGHT
                 && self.outgoing.unwritten() < MOST_UNWRITTEN;
+            if !reading {
+                self.incoming.pause();
+            }
             tokio::select! {
                 biased;
                 written = self.outgoing.write(), if !self.outgoing.is_empty() => {

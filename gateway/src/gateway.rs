@@ -25,7 +25,7 @@ pub(crate) struct Gateway {
     /// Consumer groups.
     pub(crate) coordination: Coordination,
     /// Topics by their ids.
-    pub(crate) topics: Topics,
+    pub(crate) topics: Arc<Topics>,
     /// Producer ids that have been allocated and not yet been given out.
     pub(crate) producer_ids: ProducerIds,
     /// Bytes of requests that are being read or answered.
@@ -79,7 +79,7 @@ impl Gateway {
             coordination: Coordination::new(store.clone(), groups),
             store,
             partitions: Partitions::default(),
-            topics: Topics::default(),
+            topics: Arc::default(),
             producer_ids: ProducerIds::default(),
             request_memory: Budget::new(memory),
             fetch_memory: Budget::new(memory),

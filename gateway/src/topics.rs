@@ -1,17 +1,21 @@
 //! Topics by name and by id: finding them, making them when a client asks for them.
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
 use kop_config::StoreConfig;
 use kop_store::{Catalog as _, CatalogError, Topic};
 use kop_wire::TopicName;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::store::Store;
+use crate::store::{Store, error_chain};
 
 /// How often an id that is not known may make the gateway read the whole catalog.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
@@ -27,6 +31,8 @@ struct Known {
     names: HashMap<Uuid, TopicName>,
     ids: HashMap<TopicName, Uuid>,
     refreshed: Option<Instant>,
+    /// The catalog is being read, for all whose topics are not known.
+    reading: Option<Shared<BoxFuture<'static, Result<(), String>>>>,
 }
 
 impl Known {
@@ -85,12 +91,12 @@ impl Topics {
 
     /// The name of the topic with this id; `None` where there is none.
     pub(crate) async fn name_of(
-        &self,
+        self: &Arc<Self>,
         store: &Store,
         id: Uuid,
     ) -> Result<Option<TopicName>, CatalogError> {
-        {
-            let known = self.lock();
+        let reading = {
+            let mut known = self.lock();
             if let Some(name) = known.names.get(&id) {
                 return Ok(Some(name.clone()));
             }
@@ -100,9 +106,20 @@ impl Topics {
             {
                 return Ok(None);
             }
+            let begin = || Self::read(Arc::clone(self), store.clone()).boxed().shared();
+            known.reading.get_or_insert_with(begin).clone()
+        };
+        match reading.await {
+            Ok(()) => Ok(self.lock().names.get(&id).cloned()),
+            Err(cause) => Err(CatalogError::Unavailable(cause.into())),
         }
-        self.list(store).await?;
-        Ok(self.lock().names.get(&id).cloned())
+    }
+
+    /// Reads the catalog for all who wait for it.
+    async fn read(self: Arc<Self>, store: Store) -> Result<(), String> {
+        let listed = self.list(&store).await;
+        self.lock().reading = None;
+        listed.map(drop).map_err(|error| error_chain(&error))
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

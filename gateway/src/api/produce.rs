@@ -6,6 +6,7 @@
 //! refusals (KIP-467), version 13 names topics by id.
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::join_all;
 use kop_store::{AppendError, Appended, Partition as _};
 use kop_wire::{
@@ -73,10 +74,16 @@ pub(super) async fn handle(call: &Call, request: ProduceRequest) -> ProduceAnswe
     } else {
         None
     };
+    let batches: usize = request
+        .topic_data
+        .iter()
+        .map(|topic| topic.partition_data.len())
+        .sum();
+    let alone = batches == 1;
     let opening = request
         .topic_data
         .into_iter()
-        .map(|data| topic(call, data, refusal, deadline));
+        .map(|data| topic(call, data, refusal, (alone, deadline)));
     let topics = join_all(opening).await;
     let responses = append(call, topics, deadline).await;
     if acks == 0 {
@@ -92,7 +99,7 @@ async fn topic(
     call: &Call,
     data: TopicProduceData,
     refusal: Option<ResponseError>,
-    deadline: Instant,
+    (alone, deadline): (bool, Instant),
 ) -> Topic {
     let named = if call.version >= 13 {
         TopicRef::Id(data.topic_id)
@@ -112,7 +119,7 @@ async fn topic(
             let index = data.index;
             let write = async {
                 let name: &TopicName = name.as_ref().map_err(Refusal::clone)?;
-                let batch = checked(call, data)?;
+                let batch = checked(call, data, alone)?;
                 let target = timeout_at(deadline, call.open(name, index)).await;
                 Ok((target.map_err(|_| ResponseError::RequestTimedOut)??, batch))
             };
@@ -126,8 +133,9 @@ async fn topic(
     Topic { named, parts }
 }
 
-/// Takes the one batch of a partition, if it may be written.
-fn checked(call: &Call, data: PartitionProduceData) -> Result<Batch, Refusal> {
+/// Takes the one batch of a partition, if it may be written. A batch that is not `alone` in its request
+/// is copied: the store may keep it in memory for long, and would keep the whole request with it.
+fn checked(call: &Call, data: PartitionProduceData, alone: bool) -> Result<Batch, Refusal> {
     let invalid = |why: &str| Err(Refusal::new(ResponseError::InvalidRecord, why));
     let Some(bytes) = data.records.filter(|bytes| !bytes.is_empty()) else {
         return invalid("no record batch");
@@ -137,6 +145,11 @@ fn checked(call: &Call, data: PartitionProduceData) -> Result<Batch, Refusal> {
         let why = format!("batch of {} bytes is larger than {limit}", bytes.len());
         return Err(Refusal::new(ResponseError::MessageTooLarge, why));
     }
+    let bytes = if alone {
+        bytes
+    } else {
+        Bytes::copy_from_slice(&bytes)
+    };
     let batch = Batch::parse(bytes)?;
     let header = batch.header();
     if header.is_control() {

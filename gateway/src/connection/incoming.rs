@@ -74,8 +74,23 @@ impl Incoming {
         }
     }
 
-    /// When a frame that has begun to arrive must be here; `None` between frames.
+    /// Nothing is being read: the time until it is again is not the client's.
+    pub(super) fn pause(&mut self) {
+        if self.since.is_some() {
+            self.since = Some(Instant::now());
+        }
+    }
+
+    /// When a frame that has begun to arrive must be here; `None` between frames, and while it is the
+    /// gateway that has no memory for it.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        if let Some(Arriving {
+            memory: Memory::Awaited(_),
+            ..
+        }) = &self.frame
+        {
+            return None;
+        }
         let size = self.frame.as_ref().map_or(0, |frame| frame.size);
         let seconds = u32::try_from(size / BYTES_PER_SECOND).unwrap_or(u32::MAX);
         self.since
@@ -142,6 +157,7 @@ impl Incoming {
         };
         if let Memory::Awaited(taking) = memory {
             let share = taking.await;
+            self.since = Some(Instant::now());
             *memory = Memory::Taken(Some(share), BytesMut::with_capacity(*size));
         }
         let Memory::Taken(_, body) = memory else {
