@@ -200,3 +200,16 @@ fn numbers_out_of_range_are_refused() {
         assert!(matches!(error, ConfigError::Value { setting, .. } if setting == args[0]));
     }
 }
+
+#[test]
+fn every_setting_is_documented() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    let documented = std::fs::read_to_string(path).unwrap();
+    let command = RawConfig::augment_args(clap::Command::new("kop-gateway"));
+    for setting in command.get_arguments().filter_map(clap::Arg::get_long) {
+        assert!(
+            documented.contains(&format!("`{setting}`")),
+            "{setting} is not in {path}"
+        );
+    }
+}
