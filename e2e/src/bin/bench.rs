@@ -55,8 +55,10 @@ struct Size {
 struct Subject {
     name: String,
     client: Client,
-    /// The process whose time and memory count.
-    server: u32,
+    /// The process whose time and memory count; `None` where clients talk to the broker itself.
+    server: Option<u32>,
+    /// The broker behind it, whose time counts apart.
+    broker: Option<u32>,
 }
 
 enum Client {
@@ -70,8 +72,9 @@ type Figures = BTreeMap<(u32, usize), Vec<Run>>;
 #[derive(Clone, Copy)]
 struct Run {
     mib_per_second: f64,
-    cpu_seconds_per_gib: f64,
-    resident_mib: f64,
+    server_seconds_per_gib: Option<f64>,
+    broker_seconds_per_gib: Option<f64>,
+    server_mib: Option<f64>,
 }
 
 fn embedded(scratch: &Scratch, size: Size, text: &mut String) -> Result<()> {
@@ -83,7 +86,8 @@ fn embedded(scratch: &Scratch, size: Size, text: &mut String) -> Result<()> {
         client: Client::Kafka {
             bootstrap: server.bootstrap().to_owned(),
         },
-        server: id,
+        server: Some(id),
+        broker: None,
     };
     let subjects = [
         subject(
@@ -108,19 +112,21 @@ fn on_pulsar(scratch: &Scratch, size: Size, text: &mut String) -> Result<()> {
         ));
     }
     let mut subjects = vec![Subject {
-        name: format!("native Pulsar {PULSAR_NEWEST} client (figures of the broker)"),
+        name: format!("none: native client of Pulsar {PULSAR_NEWEST}"),
         client: Client::Pulsar {
             service: pulsar.service_url(),
             admin: pulsar.admin_url(),
         },
-        server: pulsar.id(),
+        server: None,
+        broker: Some(pulsar.id()),
     }];
     subjects.extend(gateways.iter().map(|(format, gateway)| Subject {
-        name: format!("gateway, `{format}` format (figures of the gateway alone)"),
+        name: format!("gateway, `{format}` format"),
         client: Client::Kafka {
             bootstrap: gateway.bootstrap().to_owned(),
         },
-        server: gateway.id(),
+        server: Some(gateway.id()),
+        broker: Some(pulsar.id()),
     }));
     writeln!(text, "### On Pulsar beside a native producer and reader\n")?;
     compare(&subjects, size, text)
@@ -128,6 +134,17 @@ fn on_pulsar(scratch: &Scratch, size: Size, text: &mut String) -> Result<()> {
 
 fn compare(subjects: &[Subject], size: Size, text: &mut String) -> Result<()> {
     let (mut produced, mut consumed) = (Figures::new(), Figures::new());
+    for (number, subject) in subjects.iter().enumerate() {
+        // The first requests find cold code and unopened files, here as there.
+        let topic = format!("warm-{number}");
+        let few = Size {
+            records: size.records / 4,
+            ..size
+        };
+        subject.client.create(&topic, 8)?;
+        subject.client.produce(&topic, few)?;
+        subject.client.consume(&topic, few)?;
+    }
     for run in 0..size.runs {
         for partitions in [1, 8] {
             for (number, subject) in subjects.iter().enumerate() {
@@ -147,30 +164,47 @@ fn compare(subjects: &[Subject], size: Size, text: &mut String) -> Result<()> {
             }
         }
     }
+    table(
+        subjects,
+        &[("produce", produced), ("consume", consumed)],
+        text,
+    )
+}
+
+fn table(subjects: &[Subject], kinds: &[(&str, Figures)], text: &mut String) -> Result<()> {
+    let brokers = subjects.iter().any(|subject| subject.broker.is_some());
+    let (head, rule) = if brokers {
+        (" broker CPU s/GiB |", " ---: |")
+    } else {
+        ("", "")
+    };
     writeln!(
         text,
-        "| | server | MiB/s | server CPU s/GiB | server memory MiB |"
+        "| | server | MiB/s | server CPU s/GiB | server memory MiB |{head}"
     )?;
-    writeln!(text, "| --- | --- | ---: | ---: | ---: |")?;
-    for (what, figures) in [("produce", produced), ("consume", consumed)] {
+    writeln!(text, "| --- | --- | ---: | ---: | ---: |{rule}")?;
+    for (what, figures) in kinds {
         for ((partitions, number), runs) in figures {
-            let middle = |of: fn(&Run) -> f64| median(runs.iter().map(of).collect());
+            let middle = |of: fn(&Run) -> Option<f64>, digits: usize| {
+                let figure = runs.iter().map(of).collect::<Option<_>>().and_then(median);
+                figure.map_or_else(String::new, |figure| format!("{figure:.digits$}"))
+            };
             let name = subjects
-                .get(number)
+                .get(*number)
                 .map(|s| s.name.as_str())
                 .unwrap_or_default();
-            let plural = if partitions == 1 {
-                "partition"
-            } else {
-                "partitions"
-            };
-            writeln!(
+            let plural = if *partitions == 1 { "" } else { "s" };
+            write!(
                 text,
-                "| {what}, {partitions} {plural} | {name} | {:.1} | {:.1} | {:.0} |",
-                middle(|r| r.mib_per_second).context("no runs")?,
-                middle(|r| r.cpu_seconds_per_gib).context("no runs")?,
-                middle(|r| r.resident_mib).context("no runs")?,
+                "| {what}, {partitions} partition{plural} | {name} | {} | {} | {} |",
+                middle(|run| Some(run.mib_per_second), 1),
+                middle(|run| run.server_seconds_per_gib, 2),
+                middle(|run| run.server_mib, 0),
             )?;
+            if brokers {
+                write!(text, " {} |", middle(|run| run.broker_seconds_per_gib, 2))?;
+            }
+            text.push('\n');
         }
     }
     text.push('\n');
@@ -178,13 +212,17 @@ fn compare(subjects: &[Subject], size: Size, text: &mut String) -> Result<()> {
 }
 
 fn measured(subject: &Subject, size: Size, run: impl FnOnce() -> Result<f64>) -> Result<Run> {
-    let before = cpu_seconds(subject.server)?;
+    let time = |id: Option<u32>| id.map(cpu_seconds).transpose();
+    let before = (time(subject.server)?, time(subject.broker)?);
     let mib_per_second = run().with_context(|| subject.name.clone())?;
+    let after = (time(subject.server)?, time(subject.broker)?);
     let gib = f64::from(size.records) * f64::from(BYTES) / f64::from(1 << 30);
+    let per_gib = |before: Option<f64>, after: Option<f64>| Some((after? - before?) / gib);
     Ok(Run {
         mib_per_second,
-        cpu_seconds_per_gib: (cpu_seconds(subject.server)? - before) / gib,
-        resident_mib: resident_mib(subject.server)?,
+        server_seconds_per_gib: per_gib(before.0, after.0),
+        broker_seconds_per_gib: per_gib(before.1, after.1),
+        server_mib: subject.server.map(resident_mib).transpose()?,
     })
 }
 
