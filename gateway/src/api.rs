@@ -13,14 +13,21 @@ use std::{
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use kop_config::HostPort;
 use kop_wire::kafka_protocol::{ResponseError, messages::ApiKey, protocol::Decodable};
 
 use crate::gateway::Gateway;
 
 mod answer;
 pub(crate) mod api_versions;
+mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_topic_partitions;
+mod elect_leaders;
 pub(crate) mod error;
 mod fetch;
 mod find_coordinator;
@@ -30,9 +37,11 @@ pub(crate) mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
 pub(crate) mod shape;
 mod sync_group;
@@ -109,6 +118,14 @@ impl Call {
     /// The first error that was noted.
     pub(crate) fn refused(&self) -> Option<ResponseError> {
         ResponseError::try_from_code(self.refused.load(Ordering::Relaxed))
+    }
+
+    /// Where clients of the call's listener are told to connect.
+    pub(crate) fn advertised(&self) -> HostPort {
+        let listener = self.gateway.advertised.get(self.listener);
+        listener
+            .cloned()
+            .expect("a call came in on one of the listeners")
     }
 
     /// The request's place among the appends of its connection, once.
@@ -216,7 +233,25 @@ pub(crate) static APIS: &[Api] = &[
     api!(ApiVersions, 0..=4, Serial, api_versions),
     api!(CreateTopics, 2..=7, Serial, create_topics),
     api!(DeleteTopics, 1..=6, Serial, delete_topics),
+    api!(DeleteRecords, 0..=2, Serial, delete_records),
     api!(InitProducerId, 0..=5, Serial, init_producer_id),
+    api!(OffsetForLeaderEpoch, 2..=4, Serial, offset_for_leader_epoch),
+    api!(DescribeConfigs, 1..=4, Serial, describe_configs),
+    api!(CreatePartitions, 0..=3, Serial, create_partitions),
+    api!(ElectLeaders, 0..=2, Serial, elect_leaders),
+    api!(
+        ListPartitionReassignments,
+        0..=0,
+        Serial,
+        list_partition_reassignments
+    ),
+    api!(DescribeCluster, 0..=2, Serial, describe_cluster),
+    api!(
+        DescribeTopicPartitions,
+        0..=0,
+        Serial,
+        describe_topic_partitions
+    ),
 ];
 
 /// The row of an API.

@@ -29,7 +29,7 @@ use super::{Call, error::Refusal};
 /// Topics looked up at a time for one request.
 const AT_ONCE: usize = 16;
 /// "Not asked for", in the fields that list what a client may do.
-const NO_OPERATIONS: i32 = i32::MIN;
+pub(super) const NO_OPERATIONS: i32 = i32::MIN;
 /// The epoch of every partition's leader, as long as there is one gateway.
 pub(super) const LEADER_EPOCH: i32 = 0;
 
@@ -51,12 +51,7 @@ pub(super) async fn handle(call: &Call, request: MetadataRequest) -> MetadataRes
                 .await
         }
     };
-    let HostPort { host, port } = call
-        .gateway
-        .advertised
-        .get(call.listener)
-        .cloned()
-        .expect("a call came in on one of the listeners");
+    let HostPort { host, port } = call.advertised();
     let broker = MetadataResponseBroker::default()
         .with_node_id(call.gateway.node_id())
         .with_host(StrBytes::from_string(host))

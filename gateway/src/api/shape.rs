@@ -70,6 +70,8 @@ enum Kind {
     Each(&'static Kind),
     /// A structure in place.
     Inline(&'static Struct),
+    /// A structure behind a byte that says whether it is there.
+    Optional(&'static Struct),
 }
 
 /// Checks the body of a request, without its header.
@@ -142,6 +144,13 @@ impl Walk<'_> {
             Kind::Structs(of) => self.each(|walk| walk.structure(of)),
             Kind::Each(of) => self.each(|walk| walk.kind(of)),
             Kind::Inline(structure) => self.structure(structure),
+            Kind::Optional(structure) => {
+                // As the decoder takes it: 1 is there, anything else is not.
+                match self.rest.try_get_i8().map_err(|_| Misshapen::Short)? {
+                    1 => self.structure(structure),
+                    _ => Ok(()),
+                }
+            }
         }
     }
 

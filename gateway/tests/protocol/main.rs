@@ -6,6 +6,7 @@
 )]
 mod api_versions;
 mod client;
+mod cluster;
 mod fetching;
 mod hostile;
 mod listing;

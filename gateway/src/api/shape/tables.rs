@@ -114,6 +114,16 @@ const OFFSET_FETCH_GROUP: &Struct = &fields(&[
     all(Kind::Structs(TOPIC_PARTITIONS)),
 ]);
 
+const DELETE_RECORDS_TOPIC: &Struct = &fields(&[
+    all(Kind::Text),
+    all(Kind::Structs(&fields(&[all(I32), all(I64)]))),
+]);
+
+const EPOCH_TOPIC: &Struct = &fields(&[
+    all(Kind::Text),
+    all(Kind::Structs(&fields(&[all(I32), all(I32), all(I32)]))),
+]);
+
 /// Every request whose shape is known; each row of [`APIS`](crate::api::APIS) has one.
 pub(super) static SCHEMAS: &[Schema] = &[
     schema(
@@ -267,6 +277,66 @@ pub(super) static SCHEMAS: &[Schema] = &[
             until(7, Kind::Structs(TOPIC_PARTITIONS)),
             since(8, Kind::Structs(OFFSET_FETCH_GROUP)),
             since(7, BOOL),
+        ],
+    ),
+    schema(
+        ApiKey::OffsetForLeaderEpoch,
+        4,
+        &[since(3, I32), all(Kind::Structs(EPOCH_TOPIC))],
+    ),
+    schema(
+        ApiKey::DescribeConfigs,
+        4,
+        &[
+            all(Kind::Structs(&fields(&[
+                all(I8),
+                all(Kind::Text),
+                all(Kind::Each(&Kind::Text)),
+            ]))),
+            all(BOOL),
+            since(3, BOOL),
+        ],
+    ),
+    schema(
+        ApiKey::CreatePartitions,
+        2,
+        &[
+            all(Kind::Structs(&fields(&[
+                all(Kind::Text),
+                all(I32),
+                all(Kind::Structs(&fields(&[all(Kind::Each(&I32))]))),
+            ]))),
+            all(I32),
+            all(BOOL),
+        ],
+    ),
+    schema(
+        ApiKey::DeleteRecords,
+        2,
+        &[all(Kind::Structs(DELETE_RECORDS_TOPIC)), all(I32)],
+    ),
+    schema(
+        ApiKey::ElectLeaders,
+        2,
+        &[since(1, I8), all(Kind::Structs(TOPIC_PARTITIONS)), all(I32)],
+    ),
+    schema(
+        ApiKey::ListPartitionReassignments,
+        0,
+        &[all(I32), all(Kind::Structs(TOPIC_PARTITIONS))],
+    ),
+    schema(
+        ApiKey::DescribeCluster,
+        0,
+        &[all(BOOL), since(1, I8), since(2, BOOL)],
+    ),
+    schema(
+        ApiKey::DescribeTopicPartitions,
+        0,
+        &[
+            all(Kind::Structs(&fields(&[all(Kind::Text)]))),
+            all(I32),
+            all(Kind::Optional(&fields(&[all(Kind::Text), all(I32)]))),
         ],
     ),
 ];

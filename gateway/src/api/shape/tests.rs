@@ -1,21 +1,31 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use kop_wire::kafka_protocol::{
     messages::{
-        ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, FetchRequest,
-        FindCoordinatorRequest, HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest,
-        LeaveGroupRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
-        OffsetFetchRequest, ProduceRequest, SyncGroupRequest,
+        ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest,
+        DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest, FindCoordinatorRequest,
+        HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+        ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+        OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+        SyncGroupRequest,
+        create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic},
         create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig},
+        delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic},
         delete_topics_request::DeleteTopicState,
+        describe_configs_request::DescribeConfigsResource,
+        describe_topic_partitions_request::{Cursor, TopicRequest},
+        elect_leaders_request::TopicPartitions,
         fetch_request::{FetchPartition, FetchTopic, ForgottenTopic, ReplicaState},
         join_group_request::JoinGroupRequestProtocol,
         leave_group_request::MemberIdentity,
         list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
+        list_partition_reassignments_request::ListPartitionReassignmentsTopics,
         metadata_request::MetadataRequestTopic,
         offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
         offset_fetch_request::{
             OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
         },
+        offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic},
         produce_request::{PartitionProduceData, TopicProduceData},
         sync_group_request::SyncGroupRequestAssignment,
     },
@@ -154,6 +164,63 @@ fn requests_about_topics_are_walked_to_their_end() {
             ApiVersionsRequest::default()
         }
     });
+}
+
+#[test]
+fn requests_about_the_cluster_are_walked_to_their_end() {
+    fits(ApiKey::DescribeCluster, |_| {
+        DescribeClusterRequest::default()
+    });
+    fits(ApiKey::DescribeConfigs, |_| {
+        let resource = DescribeConfigsResource::default()
+            .with_resource_name(text("orders"))
+            .with_configuration_keys(Some(vec![text("retention.ms")]));
+        let all = resource.clone().with_configuration_keys(None);
+        DescribeConfigsRequest::default().with_resources(vec![resource, all])
+    });
+    fits(ApiKey::CreatePartitions, |_| {
+        let assignment = CreatePartitionsAssignment::default().with_broker_ids(vec![1.into()]);
+        let topic = CreatePartitionsTopic::default()
+            .with_name(name("orders"))
+            .with_assignments(Some(vec![assignment.clone(), assignment]));
+        let plain = topic.clone().with_assignments(None);
+        CreatePartitionsRequest::default().with_topics(vec![topic, plain])
+    });
+    fits(ApiKey::DeleteRecords, |_| {
+        let topic = DeleteRecordsTopic::default()
+            .with_name(name("orders"))
+            .with_partitions(vec![DeleteRecordsPartition::default(); 2]);
+        DeleteRecordsRequest::default().with_topics(vec![topic.clone(), topic])
+    });
+    fits(ApiKey::OffsetForLeaderEpoch, |_| {
+        let topic = OffsetForLeaderTopic::default()
+            .with_topic(name("orders"))
+            .with_partitions(vec![OffsetForLeaderPartition::default(); 2]);
+        OffsetForLeaderEpochRequest::default().with_topics(vec![topic])
+    });
+    fits(ApiKey::ElectLeaders, |_| {
+        let topic = TopicPartitions::default()
+            .with_topic(name("orders"))
+            .with_partitions(vec![1, 2]);
+        ElectLeadersRequest::default().with_topic_partitions(Some(vec![topic]))
+    });
+    fits(ApiKey::ListPartitionReassignments, |_| {
+        let topic = ListPartitionReassignmentsTopics::default()
+            .with_name(name("orders"))
+            .with_partition_indexes(vec![1, 2]);
+        ListPartitionReassignmentsRequest::default().with_topics(Some(vec![topic]))
+    });
+    for cursor in [
+        None,
+        Some(Cursor::default().with_topic_name(name("orders"))),
+    ] {
+        fits(ApiKey::DescribeTopicPartitions, |_| {
+            let topic = TopicRequest::default().with_name(name("orders"));
+            DescribeTopicPartitionsRequest::default()
+                .with_topics(vec![topic.clone(), topic])
+                .with_cursor(cursor.clone())
+        });
+    }
 }
 
 #[test]
