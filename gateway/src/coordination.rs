@@ -8,12 +8,16 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use kop_coordinator::{GroupConfig, GroupId, Reply, Request, partition_of};
 use kop_store::{Catalog, CatalogError, CreateError, NewTopic, PartitionId};
 use kop_wire::TopicName;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
 use tracing::{Instrument as _, info_span, warn};
 
 use crate::store::{OFFSETS_PARTITIONS, Store, error_chain};
@@ -30,6 +34,9 @@ mod tests;
 
 /// Requests that may wait for one shard; more wait at their connections.
 const MAILBOX: usize = 1024;
+
+/// How long the end waits for a log that does not answer.
+const CLOSE_GRACE: Duration = Duration::from_secs(10);
 
 /// Why a coordinator gave no answer of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -142,7 +149,9 @@ impl<C: Catalog> Coordination<C> {
     pub(crate) async fn close(&self) {
         self.0.phase.send_replace(Phase::Closing);
         // Each shard holds a receiver of the phase.
-        self.0.phase.closed().await;
+        if timeout(CLOSE_GRACE, self.0.phase.closed()).await.is_err() {
+            warn!("group shards still wait for their logs and are left behind");
+        }
     }
 
     async fn shard_of(&self, group: &GroupId) -> Result<mpsc::Sender<Envelope>, CoordinationError> {

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    CoordinationError, Envelope, Phase, ReplySlot,
+    CoordinationError, Envelope, MAILBOX, Phase, ReplySlot,
     appender::{self, WriteError},
     clock::Clock,
     loader::{self, LoadError},
@@ -19,8 +19,6 @@ use super::{
 /// How long requests wait for a shard that loads before they are told so. Most logs are read sooner,
 /// and a client that is told waits longer.
 const LOADING_GRACE: Duration = Duration::from_millis(500);
-/// Requests that one step takes: their records are appended together.
-const STEP: usize = 256;
 
 /// Why a shard ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -133,13 +131,6 @@ struct Shard<P> {
     last_ticket: u64,
 }
 
-/// What woke a shard.
-enum Wake {
-    Requests,
-    Timer,
-    Phase,
-}
-
 impl<P: Partition> Shard<P> {
     async fn serve(
         &mut self,
@@ -150,22 +141,16 @@ impl<P: Partition> Shard<P> {
         self.settle(&mut output).await?;
         let mut requests = Vec::new();
         loop {
-            let wake = self.next(mailbox, phase, &mut requests).await;
+            self.wait(mailbox, phase, &mut requests).await;
             let mut output = Output::default();
-            match wake {
-                Wake::Requests => {
-                    for envelope in requests.drain(..) {
-                        let command = self.command(envelope);
-                        self.step(command, &mut output);
-                    }
-                }
-                Wake::Timer => {
-                    let now = self.clock.now();
-                    while let Some(timer) = self.timers.pop_due(now) {
-                        self.step(Command::Timer(timer), &mut output);
-                    }
-                }
-                Wake::Phase => {}
+            for envelope in requests.drain(..) {
+                let command = self.command(envelope);
+                self.step(command, &mut output);
+            }
+            // After all that had come: a heartbeat that lay here while the log was slow counts.
+            let now = self.clock.now();
+            while let Some(timer) = self.timers.pop_due(now) {
+                self.step(Command::Timer(timer), &mut output);
             }
             self.settle(&mut output).await?;
             match *phase.borrow() {
@@ -178,29 +163,25 @@ impl<P: Partition> Shard<P> {
         }
     }
 
-    async fn next(
+    /// Returns when there is something to do, with all requests that have come.
+    async fn wait(
         &self,
         mailbox: &mut mpsc::Receiver<Envelope>,
         phase: &mut watch::Receiver<Phase>,
         requests: &mut Vec<Envelope>,
-    ) -> Wake {
+    ) {
         let due = async {
             match self.timers.next() {
                 Some(at) => sleep_until(self.clock.instant(at)).await,
                 None => std::future::pending().await,
             }
         };
-        let timer_or_phase = async {
-            tokio::select! {
-                () = due => Wake::Timer,
-                _ = phase.changed() => Wake::Phase,
-            }
-        };
         tokio::select! {
             biased;
-            wake = timer_or_phase => wake,
-            // Nobody left to ask means that the gateway is gone: the phase says so.
-            _ = mailbox.recv_many(requests, STEP) => Wake::Requests,
+            // Never none: the door holds a sender, and ends the shard by the phase.
+            _ = mailbox.recv_many(requests, MAILBOX) => {}
+            () = due => {}
+            _ = phase.changed() => {}
         }
     }
 

@@ -288,6 +288,35 @@ async fn a_silent_member_is_removed_when_its_session_runs_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_member_whose_heartbeats_wait_for_a_slow_log_is_not_taken_for_silent() {
+    let store = FakeStore::new();
+    let groups = Coordination::new(store.clone(), config());
+    settled_group(&groups).await;
+    store.set(Fault::HangingAppend);
+    let slow = start(&groups, commit(Some(("a", 1)), 1));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let beat = start(&groups, heartbeat("a", 1));
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    store.set(Fault::None);
+    assert_committed(slow.await.unwrap());
+    assert_eq!(beat.await.unwrap(), Ok(Reply::Heartbeat(Ok(()))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_never_answers_does_not_hold_the_end_up_for_ever() {
+    let store = FakeStore::new();
+    let groups = Coordination::new(store.clone(), config());
+    settled_group(&groups).await;
+    store.set(Fault::HangingAppend);
+    let slow = start(&groups, commit(Some(("a", 1)), 1));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    timeout(Duration::from_secs(60), groups.close())
+        .await
+        .unwrap();
+    assert!(!slow.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_goes_away_while_it_joins_does_not_hold_the_group_up_for_ever() {
     let groups = Coordination::new(FakeStore::new(), config());
     settled_group(&groups).await;
