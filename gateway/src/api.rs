@@ -22,10 +22,12 @@ mod answer;
 pub(crate) mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_topic_partitions;
 mod elect_leaders;
 pub(crate) mod error;
@@ -36,10 +38,12 @@ mod heartbeat;
 pub(crate) mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
@@ -230,11 +234,15 @@ pub(crate) static APIS: &[Api] = &[
     api!(Heartbeat, 0..=4, Serial, heartbeat),
     api!(LeaveGroup, 0..=5, Serial, leave_group),
     api!(SyncGroup, 0..=5, Waits, sync_group),
+    api!(DescribeGroups, 0..=6, Serial, describe_groups),
+    api!(ListGroups, 0..=5, Serial, list_groups),
     api!(ApiVersions, 0..=4, Serial, api_versions),
     api!(CreateTopics, 2..=7, Serial, create_topics),
     api!(DeleteTopics, 1..=6, Serial, delete_topics),
     api!(DeleteRecords, 0..=2, Serial, delete_records),
     api!(InitProducerId, 0..=5, Serial, init_producer_id),
+    api!(DeleteGroups, 0..=2, Serial, delete_groups),
+    api!(OffsetDelete, 0..=0, Serial, offset_delete),
     api!(OffsetForLeaderEpoch, 2..=4, Serial, offset_for_leader_epoch),
     api!(DescribeConfigs, 1..=4, Serial, describe_configs),
     api!(CreatePartitions, 0..=3, Serial, create_partitions),

@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use kop_coordinator::{GroupConfig, GroupId, Reply, Request, partition_of};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kop_coordinator::{GroupConfig, GroupId, ListedGroup, Reply, Request, partition_of};
 use kop_store::{Catalog, CatalogError, CreateError, NewTopic, PartitionId};
 use kop_wire::TopicName;
 use tokio::{
@@ -34,6 +35,8 @@ mod tests;
 
 /// Requests that may wait for one shard; more wait at their connections.
 const MAILBOX: usize = 1024;
+/// Shards that are asked at a time for their groups: each may have to read its log first.
+const LISTED_AT_ONCE: usize = 8;
 
 /// How long the end waits for a log that does not answer.
 const CLOSE_GRACE: Duration = Duration::from_secs(10);
@@ -84,8 +87,17 @@ enum Phase {
 /// A request on its way to a shard.
 #[derive(Debug)]
 struct Envelope {
-    request: Request,
+    question: Question,
     reply: ReplySlot,
+}
+
+/// What a shard is asked.
+#[derive(Debug)]
+enum Question {
+    /// Something about one of its groups.
+    Request(Request),
+    /// Which groups it has.
+    List,
 }
 
 type ReplySlot = oneshot::Sender<Result<Reply, CoordinationError>>;
@@ -122,13 +134,36 @@ impl<C: Catalog> Coordination<C> {
     pub(crate) async fn ask(&self, request: Request) -> Result<Reply, CoordinationError> {
         let group = request.group().clone();
         let shard = self.shard_of(&group).await?;
-        let (reply, answer) = oneshot::channel();
-        let envelope = Envelope { request, reply };
-        shard
-            .send(envelope)
-            .await
-            .map_err(|_| CoordinationError::Unavailable)?;
-        answer.await.unwrap_or(Err(CoordinationError::Unavailable))
+        put(shard, Question::Request(request)).await
+    }
+
+    /// All groups of the shards that this gateway has, by name. Shards that nobody has asked for
+    /// anything yet read their logs for it.
+    ///
+    /// # Errors
+    /// Where a shard cannot answer: a list with groups missing would be taken for the whole.
+    pub(crate) async fn list(&self) -> Result<Vec<ListedGroup>, CoordinationError> {
+        let partitions = match self.existing_partitions().await? {
+            Some(partitions) => i32::try_from(partitions).unwrap_or(i32::MAX),
+            // Where no group has ever been, there is nothing to list, and nothing to make.
+            None => return Ok(Vec::new()),
+        };
+        let lists = stream::iter(0..partitions)
+            .map(|index| async move { self.list_shard(index).await })
+            .buffer_unordered(LISTED_AT_ONCE);
+        let mut groups: Vec<ListedGroup> = lists.try_concat().await?;
+        groups.sort_by(|a, b| a.group.cmp(&b.group));
+        Ok(groups)
+    }
+
+    async fn list_shard(&self, index: i32) -> Result<Vec<ListedGroup>, CoordinationError> {
+        match put(self.shard(index)?, Question::List).await {
+            Ok(Reply::ListGroups(groups)) => Ok(groups),
+            // Its owner lists it.
+            Err(CoordinationError::NotCoordinator) => Ok(Vec::new()),
+            Err(error) => Err(error),
+            Ok(_) => Err(CoordinationError::Unavailable),
+        }
     }
 
     /// Makes sure that there is a shard for the group, so that it loads while the client connects.
@@ -156,7 +191,10 @@ impl<C: Catalog> Coordination<C> {
 
     async fn shard_of(&self, group: &GroupId) -> Result<mpsc::Sender<Envelope>, CoordinationError> {
         let partitions = self.partitions().await?;
-        let index = partition_of(group.as_str(), partitions);
+        self.shard(partition_of(group.as_str(), partitions))
+    }
+
+    fn shard(&self, index: i32) -> Result<mpsc::Sender<Envelope>, CoordinationError> {
         let mut known = self.0.lock();
         if let Some(shard) = known.shards.get(&index).filter(|shard| !shard.is_closed()) {
             return Ok(shard.clone());
@@ -204,6 +242,22 @@ impl<C: Catalog> Coordination<C> {
         Ok(partitions)
     }
 
+    /// How many partitions `__consumer_offsets` has, if there is one.
+    async fn existing_partitions(&self) -> Result<Option<u32>, CoordinationError> {
+        if let Some(partitions) = self.0.lock().partitions {
+            return Ok(Some(partitions));
+        }
+        let topic = self.0.catalog.find(&self.0.topic).await.map_err(|cause| {
+            warn!(%cause, "cannot look for consumer groups");
+            CoordinationError::Unavailable
+        })?;
+        let partitions = topic.map(|topic| topic.partitions);
+        if partitions.is_some() {
+            self.0.lock().partitions = partitions;
+        }
+        Ok(partitions)
+    }
+
     async fn find_or_create(&self) -> Result<u32, NoTopic> {
         if let Some(topic) = self.0.catalog.find(&self.0.topic).await? {
             return Ok(topic.partitions);
@@ -221,6 +275,17 @@ impl<C: Catalog> Coordination<C> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+async fn put(
+    shard: mpsc::Sender<Envelope>,
+    question: Question,
+) -> Result<Reply, CoordinationError> {
+    let (reply, answer) = oneshot::channel();
+    let envelope = Envelope { question, reply };
+    let sent = shard.send(envelope).await;
+    sent.map_err(|_| CoordinationError::Unavailable)?;
+    answer.await.unwrap_or(Err(CoordinationError::Unavailable))
 }
 
 impl<C> Inner<C> {

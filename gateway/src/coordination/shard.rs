@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    CoordinationError, Envelope, MAILBOX, Phase, ReplySlot,
+    CoordinationError, Envelope, MAILBOX, Phase, Question, ReplySlot,
     appender::{self, WriteError},
     clock::Clock,
     loader::{self, LoadError},
@@ -186,11 +186,14 @@ impl<P: Partition> Shard<P> {
     }
 
     fn command(&mut self, envelope: Envelope) -> Command {
-        let Envelope { request, reply } = envelope;
+        let Envelope { question, reply } = envelope;
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
         self.waiting.insert(ticket, reply);
-        Command::Request(ticket, request)
+        match question {
+            Question::Request(request) => Command::Request(ticket, request),
+            Question::List => Command::ListGroups(ticket),
+        }
     }
 
     /// Lets the machine decide; nothing of it is visible yet, but for timers.

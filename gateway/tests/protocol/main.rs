@@ -8,6 +8,7 @@ mod api_versions;
 mod client;
 mod cluster;
 mod fetching;
+mod group_admin;
 mod hostile;
 mod listing;
 mod operation;

@@ -258,6 +258,25 @@ pub(super) static SCHEMAS: &[Schema] = &[
         ],
     ),
     schema(
+        ApiKey::DescribeGroups,
+        5,
+        &[all(Kind::Each(&Kind::Text)), since(3, BOOL)],
+    ),
+    schema(
+        ApiKey::ListGroups,
+        3,
+        &[
+            since(4, Kind::Each(&Kind::Text)),
+            since(5, Kind::Each(&Kind::Text)),
+        ],
+    ),
+    schema(ApiKey::DeleteGroups, 2, &[all(Kind::Each(&Kind::Text))]),
+    schema(
+        ApiKey::OffsetDelete,
+        LAST,
+        &[all(Kind::Text), all(Kind::Structs(TOPIC_PARTITIONS))],
+    ),
+    schema(
         ApiKey::OffsetCommit,
         8,
         &[

@@ -1,12 +1,13 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use kop_wire::kafka_protocol::{
     messages::{
-        ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest,
-        DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-        DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest, FindCoordinatorRequest,
-        HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-        ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-        OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+        ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
+        DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        DescribeGroupsRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
+        FindCoordinatorRequest, HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest,
+        LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
+        ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest,
+        OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
         SyncGroupRequest,
         create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic},
         create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig},
@@ -22,6 +23,7 @@ use kop_wire::kafka_protocol::{
         list_partition_reassignments_request::ListPartitionReassignmentsTopics,
         metadata_request::MetadataRequestTopic,
         offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+        offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic},
         offset_fetch_request::{
             OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
         },
@@ -283,6 +285,35 @@ fn requests_of_groups_are_walked_to_their_end() {
                 .with_group_id(text("group").into())
                 .with_topics(Some(vec![topic]))
         }
+    });
+}
+
+#[test]
+fn requests_about_groups_are_walked_to_their_end() {
+    fits(ApiKey::DescribeGroups, |_| {
+        DescribeGroupsRequest::default().with_groups(vec![text("a").into(), text("b").into()])
+    });
+    fits(ApiKey::ListGroups, |version| {
+        let mut request = ListGroupsRequest::default();
+        if version >= 4 {
+            request = request.with_states_filter(vec![text("Empty"), text("Stable")]);
+        }
+        if version >= 5 {
+            request = request.with_types_filter(vec![text("classic")]);
+        }
+        request
+    });
+    fits(ApiKey::DeleteGroups, |_| {
+        DeleteGroupsRequest::default().with_groups_names(vec![text("a").into(), text("b").into()])
+    });
+    fits(ApiKey::OffsetDelete, |_| {
+        let partition = OffsetDeleteRequestPartition::default().with_partition_index(3);
+        let topic = OffsetDeleteRequestTopic::default()
+            .with_name(name("orders"))
+            .with_partitions(vec![partition.clone(), partition]);
+        OffsetDeleteRequest::default()
+            .with_group_id(text("group").into())
+            .with_topics(vec![topic.clone(), topic])
     });
 }
 
