@@ -69,7 +69,8 @@ impl Gateway {
             .map(|&argument| argument.to_owned())
             .collect();
         let logs = scratch.path().to_owned();
-        let (process, kafka, admin) = run(&arguments, name, &logs)?;
+        let mut process = spawn(&arguments, name, &logs)?;
+        let (kafka, admin) = addresses(&mut process)?;
         Ok(Self {
             arguments,
             name: name.to_owned(),
@@ -100,17 +101,31 @@ impl Gateway {
         self.process.signal("TERM")?;
         self.process.succeed(PATIENCE)
     }
-}
 
-impl KafkaServer for Gateway {
-    fn bootstrap(&self) -> &str {
-        &self.kafka
+    /// Ends it by `SIGKILL`.
+    ///
+    /// # Errors
+    /// It had ended before, on its own.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
     }
 
-    fn restart(&mut self) -> Result<()> {
-        self.stop()?;
+    /// Starts it again, at the same address and on the same store, and does not wait for it.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn begin_again(&mut self) -> Result<()> {
+        self.process = spawn(&self.arguments, &self.name, &self.logs)?;
+        Ok(())
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Errors
+    /// It ends instead, does not serve in time, or serves at another address than before.
+    pub fn ready(&mut self) -> Result<()> {
         let before = self.kafka.clone();
-        (self.process, self.kafka, self.admin) = run(&self.arguments, &self.name, &self.logs)?;
+        (self.kafka, self.admin) = addresses(&mut self.process)?;
         if self.kafka != before {
             bail!(
                 "the address was {before} and is {} after a restart",
@@ -121,18 +136,30 @@ impl KafkaServer for Gateway {
     }
 }
 
-fn run(
-    arguments: &[String],
-    name: &str,
-    logs: &std::path::Path,
-) -> Result<(Process, String, String)> {
+impl KafkaServer for Gateway {
+    fn bootstrap(&self) -> &str {
+        &self.kafka
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.stop()?;
+        self.begin_again()?;
+        self.ready()
+    }
+}
+
+fn spawn(arguments: &[String], name: &str, logs: &std::path::Path) -> Result<Process> {
     let mut command = Command::new("setpriv");
     command
         .args(["--pdeathsig", "KILL", "--"])
         .arg(install::binary("kop-gateway")?)
         .args(arguments)
         .current_dir(logs);
-    let mut process = Process::start(name, command, logs)?;
+    Process::start(name, command, logs)
+}
+
+/// Where it says that it serves Kafka clients and administrators.
+fn addresses(process: &mut Process) -> Result<(String, String)> {
     let ready = process.wait_for_line("ready line", PATIENCE, |line| {
         line.strip_prefix("ready ").map(str::to_owned)
     })?;
@@ -143,6 +170,5 @@ fn run(
             .map(str::to_owned)
             .with_context(|| format!("no {name} in the ready line: {ready}"))
     };
-    let (kafka, admin) = (field("kafka")?, field("admin")?);
-    Ok((process, kafka, admin))
+    Ok((field("kafka")?, field("admin")?))
 }

@@ -6,9 +6,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A running part. Its standard output is kept line by line and, like its standard error, written
 /// to a log. Dropping it kills it.
@@ -16,10 +16,21 @@ use std::time::Duration;
 pub struct Process {
     name: String,
     child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
+    lines: Arc<Lines>,
     copying: Option<JoinHandle<std::io::Result<()>>>,
     logs: [PathBuf; 2],
 }
+
+/// The lines of standard output so far.
+#[derive(Debug, Default)]
+struct Lines {
+    all: Mutex<Vec<String>>,
+    /// Notified with each line, and at the end of the output.
+    more: Condvar,
+}
+
+/// Longest time between two looks at whether a process has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Process {
     /// Starts `command`; its logs are `NAME.out` and `NAME.err` in `logs`, continued if they exist.
@@ -39,15 +50,15 @@ impl Process {
             .spawn()
             .with_context(|| format!("start {name}: {command:?}"))?;
         let stdout = child.stdout.take().context("standard output is piped")?;
-        let lines = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::new(Lines::default());
         let kept = Arc::clone(&lines);
         let copying = std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines() {
                 let line = line?;
                 writeln!(out, "{line}")?;
-                kept.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(line);
+                let mut all = kept.all.lock().unwrap_or_else(PoisonError::into_inner);
+                all.push(line);
+                kept.more.notify_all();
             }
             Ok(())
         });
@@ -68,7 +79,8 @@ impl Process {
 
     /// Applies `look` to the lines of standard output from number `from` on.
     pub fn lines<T>(&self, from: usize, look: impl FnOnce(&[String]) -> T) -> T {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.lines.all.lock();
+        let lines = lines.unwrap_or_else(PoisonError::into_inner);
         look(lines.get(from..).unwrap_or_default())
     }
 
@@ -82,18 +94,32 @@ impl Process {
         within: Duration,
         found: impl Fn(&str) -> Option<T>,
     ) -> Result<T> {
+        let deadline = Instant::now() + within;
         let mut seen = 0;
-        until(&format!("{what} of {}", self.name), within, || {
+        loop {
             let ended = self.ended()?;
             let value = self.lines(seen, |new| {
                 seen += new.len();
                 new.iter().find_map(|line| found(line))
             });
             match (value, ended) {
+                (Some(value), _) => return Ok(value),
                 (None, Some(status)) => bail!("{} ended ({status}) before {what}", self.name),
-                (value, _) => Ok(value),
+                (None, None) if Instant::now() >= deadline => {
+                    let (name, seconds) = (&self.name, within.as_secs());
+                    bail!("waited {seconds} s in vain for {what} of {name}")
+                }
+                (None, None) => self.await_line(seen),
             }
-        })
+        }
+    }
+
+    /// Waits a little for a line behind the first `seen`.
+    fn await_line(&self, seen: usize) {
+        let lines = self.lines.all.lock();
+        let lines = lines.unwrap_or_else(PoisonError::into_inner);
+        let more = &self.lines.more;
+        drop(more.wait_timeout_while(lines, LOOK_AGAIN, |lines| lines.len() <= seen));
     }
 
     /// Its status if it has ended, with all of its output there.
@@ -138,6 +164,19 @@ impl Process {
     /// Ends its standard input.
     pub fn end_input(&mut self) {
         drop(self.child.stdin.take());
+    }
+
+    /// Ends it by `SIGKILL`, which it cannot know of before. It is gone when this returns.
+    ///
+    /// # Errors
+    /// It has ended already.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(status) = self.ended()? {
+            bail!("{} has ended already: {status}", self.name);
+        }
+        self.child.kill()?;
+        self.child.wait()?;
+        self.ended().map(drop)
     }
 
     /// Sends a signal by its name, such as `TERM`.

@@ -1,0 +1,190 @@
+//! What the topic's partitions hold, read back and compared with what was sent and promised.
+
+use crate::client::{Client, text};
+use crate::producers::{PARTITIONS, Producer, TOPIC, value};
+use crate::random::Random;
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use kafka_protocol::messages::FetchRequest;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::records::RecordBatchDecoder;
+
+const FETCH: i16 = 12;
+/// Records of earlier rounds that are read once more in each round, from a random place on.
+const LOOK_BACK: usize = 200;
+
+/// Producer and number of each record of each partition, by offset.
+#[derive(Debug, Default)]
+pub(crate) struct Log([Vec<(u8, u32)>; PARTITIONS]);
+
+/// A record as it was read.
+pub(crate) struct Found {
+    pub(crate) offset: i64,
+    pub(crate) value: Bytes,
+}
+
+impl Log {
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    /// Reads what is new, and holds it and every promise against what is known.
+    pub(crate) fn check(
+        &mut self,
+        client: &mut Client,
+        producers: &mut [Producer],
+        random: &mut Random,
+    ) -> Result<()> {
+        for (partition, known) in self.0.iter_mut().enumerate() {
+            read(client, TOPIC, partition, known.len(), |record| {
+                ensure!(
+                    usize::try_from(record.offset)? == known.len(),
+                    "offset {} where {} was due",
+                    record.offset,
+                    known.len()
+                );
+                let (name, number) = identity(partition, &record.value)?;
+                let producer = producers.iter_mut().find(|producer| producer.name == name);
+                producer
+                    .context("nobody of this name")?
+                    .found(partition, number)?;
+                known.push((name, number));
+                Ok(true)
+            })
+            .with_context(|| format!("partition {partition}"))?;
+        }
+        for producer in producers.iter_mut() {
+            for promise in std::mem::take(&mut producer.promised) {
+                let known = &self.0[promise.partition];
+                let from = usize::try_from(promise.offset)?;
+                for (at, number) in (from..).zip(promise.first..promise.first + promise.count) {
+                    let there = known.get(at);
+                    ensure!(
+                        there == Some(&(producer.name, number)),
+                        "producer {}: record {number} was acknowledged at offset {at} of \
+                         partition {}, where there is {there:?} now ({} records there)",
+                        producer.name,
+                        promise.partition,
+                        known.len()
+                    );
+                }
+            }
+            producer.count_doubts();
+        }
+        for partition in 0..PARTITIONS {
+            let known = self.0[partition].len() as u64;
+            if known > 0 {
+                let from = random.below(known) as usize;
+                self.again(client, partition, from, from + LOOK_BACK)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads all of it again.
+    pub(crate) fn check_all(&self, client: &mut Client) -> Result<()> {
+        for partition in 0..PARTITIONS {
+            self.again(client, partition, 0, usize::MAX)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what is known again, from one offset to another.
+    fn again(&self, client: &mut Client, partition: usize, from: usize, to: usize) -> Result<()> {
+        let known = &self.0[partition];
+        let mut next = from;
+        read(client, TOPIC, partition, from, |record| {
+            let offset = usize::try_from(record.offset)?;
+            let is = identity(partition, &record.value)?;
+            ensure!(
+                offset == next && known.get(offset) == Some(&is),
+                "offset {offset} of partition {partition} holds {is:?}; at {next}, {:?} was seen \
+                 before",
+                known.get(next)
+            );
+            next += 1;
+            Ok(next < to)
+        })?;
+        ensure!(
+            next >= to.min(known.len()),
+            "partition {partition} ends at {next}; it was longer"
+        );
+        Ok(())
+    }
+}
+
+/// Producer and number of a record, all of which must be as it was sent.
+fn identity(partition: usize, found: &Bytes) -> Result<(u8, u32)> {
+    let text = std::str::from_utf8(found)?;
+    let mut fields = text.splitn(4, ' ');
+    let mut field = || fields.next().context("a field is missing");
+    let (producer, written_to, number) = (field()?, field()?, field()?);
+    let (producer, number) = (producer.parse()?, number.parse()?);
+    ensure!(
+        written_to.parse() == Ok(partition) && text == value(producer, partition, number),
+        "record {number} of producer {producer} is not what was sent"
+    );
+    Ok((producer, number))
+}
+
+/// Reads from an offset on, to the end, or until `each` says that it is enough.
+pub(crate) fn read(
+    client: &mut Client,
+    topic: &str,
+    partition: usize,
+    from: usize,
+    mut each: impl FnMut(Found) -> Result<bool>,
+) -> Result<()> {
+    let mut position = i64::try_from(from)?;
+    loop {
+        let wanted = FetchPartition::default()
+            .with_partition(partition.try_into()?)
+            .with_fetch_offset(position)
+            .with_partition_max_bytes(4 << 20);
+        let wanted = FetchTopic::default()
+            .with_topic(text(topic).into())
+            .with_partitions(vec![wanted]);
+        let request = FetchRequest::default()
+            .with_max_bytes(8 << 20)
+            .with_session_epoch(-1)
+            .with_topics(vec![wanted]);
+        let mut response = client.call(FETCH, &request)?;
+        let data = response
+            .responses
+            .pop()
+            .and_then(|mut t| t.partitions.pop());
+        let data = data.context("no partition in the answer")?;
+        ensure!(
+            response.error_code == 0 && data.error_code == 0,
+            "fetch from {position}: error {} {}",
+            response.error_code,
+            data.error_code
+        );
+        if position == data.high_watermark {
+            return Ok(());
+        }
+        let before = position;
+        let mut bytes = data.records.unwrap_or_default();
+        // Checks each batch's checksum, too.
+        for batch in RecordBatchDecoder::decode_all(&mut bytes)? {
+            for record in batch.records {
+                if record.offset < position {
+                    ensure!(position == before, "offsets go back at {}", record.offset);
+                    continue;
+                }
+                position = record.offset + 1;
+                let value = record.value.context("a record without value")?;
+                let offset = record.offset;
+                if !each(Found { offset, value })? {
+                    return Ok(());
+                }
+            }
+        }
+        if position == before {
+            bail!(
+                "nothing at {position}, below the high watermark {}",
+                data.high_watermark
+            );
+        }
+    }
+}
