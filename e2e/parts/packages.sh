@@ -8,7 +8,7 @@ if [ -n "$everything" ] && [ "$(id -u)" != 0 ] && [ -z "${KUBECONFIG:-}" ]; then
 fi
 missing=()
 need() { [ -e "$(PATH=$PATH:/usr/sbin:/sbin command -v "$1" || echo "$1")" ] || missing+=("$2"); }   # need COMMAND|FILE PACKAGE
-need gcc gcc; need curl curl; need python3 python3; need setpriv util-linux; need openssl openssl
+need gcc gcc; need curl curl; need python3 python3; python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv); need setpriv util-linux; need openssl openssl
 need java default-jdk-headless; need javac default-jdk-headless; need mvn maven; need kcat kcat
 if [ -n "$everything" ]; then   # the Kubernetes cluster and its images
   need containerd containerd; need runc runc; need /usr/lib/cni/bridge containernetworking-plugins; need iptables iptables

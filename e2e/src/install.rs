@@ -111,6 +111,26 @@ pub fn java() -> Result<Command> {
     program("java", "default-jdk-headless")
 }
 
+/// The Python of the virtual environment with Kafka's clients, as [`program`].
+///
+/// # Errors
+/// It was not made.
+pub fn python() -> Result<Command> {
+    let folder = cache()?.join("python/clients");
+    let wanted = std::fs::read(checkout().join("e2e/parts/python.txt"))?;
+    if std::fs::read(folder.join(".done")).ok() != Some(wanted) {
+        bail!(
+            "{} is missing or old: e2e/parts/python.sh",
+            folder.display()
+        );
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(folder.join("bin/python"));
+    Ok(command)
+}
+
 /// The class path of one source file of `e2e/clients`, compiled against `against` when that is not yet done.
 ///
 /// # Errors

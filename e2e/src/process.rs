@@ -161,6 +161,29 @@ impl Process {
         Ok(())
     }
 
+    /// Writes a line to its standard input and gives the line that it answers with.
+    ///
+    /// # Errors
+    /// It ended, or answered nothing in time.
+    pub fn ask(&mut self, line: &str, within: Duration) -> Result<String> {
+        let answered = self.lines(0, <[String]>::len);
+        let input = self.child.stdin.as_mut().context("its input has ended")?;
+        writeln!(input, "{line}").with_context(|| format!("ask {}", self.name))?;
+        until(
+            &format!("an answer of {} to {line}", self.name),
+            within,
+            || {
+                let ended = self.ended()?;
+                match (self.lines(answered, |new| new.first().cloned()), ended) {
+                    (None, Some(status)) => {
+                        bail!("{} ended ({status}) asked for {line}", self.name)
+                    }
+                    (answer, _) => Ok(answer),
+                }
+            },
+        )
+    }
+
     /// Ends its standard input.
     pub fn end_input(&mut self) {
         drop(self.child.stdin.take());

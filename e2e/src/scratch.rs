@@ -33,6 +33,7 @@ impl Scratch {
 
     fn print_logs(&self) {
         const LINES: usize = 15;
+        const WIDTH: usize = 300;
         let Ok(entries) = std::fs::read_dir(&self.path) else {
             return;
         };
@@ -46,7 +47,7 @@ impl Scratch {
                 eprintln!("--- the end of {}", log.display());
             }
             for line in lines.iter().skip(lines.len().saturating_sub(LINES)) {
-                eprintln!("{line}");
+                eprintln!("{}", line.chars().take(WIDTH).collect::<String>());
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The gateway on its embedded store, with real clients.
 
 use kop_e2e::gateway::Gateway;
+use kop_e2e::matrix;
 use kop_e2e::scratch::tell;
 use kop_e2e::story;
 
@@ -9,6 +10,15 @@ fn groups_read_each_record_once() {
     tell("embedded", |scratch| {
         let mut gateway = Gateway::embedded(scratch, "gateway")?;
         story::groups_read_each_record_once(scratch, &mut gateway, "story")?;
+        gateway.stop()
+    });
+}
+
+#[test]
+fn each_client_does_what_it_can() {
+    tell("embedded-clients", |scratch| {
+        let mut gateway = Gateway::embedded(scratch, "gateway")?;
+        matrix::each_client_does_what_it_can(scratch, &gateway, "embedded")?;
         gateway.stop()
     });
 }

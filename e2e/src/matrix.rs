@@ -1,0 +1,116 @@
+//! The client matrix: unmodified clients in certain versions, and what each of them does against a
+//! server. What came out is a table of `docs/clients.md`, which must stand there as it was seen.
+
+use crate::scratch::Scratch;
+use crate::story::KafkaServer;
+use crate::wire::Wire;
+use anyhow::{Context as _, Result, bail};
+use client::Client;
+use rows::{ROWS, Row, Story};
+use std::time::Instant;
+
+pub mod client;
+pub mod clients;
+pub mod driver;
+pub mod rows;
+pub mod table;
+
+/// What came of one row with one client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell {
+    /// It did what Kafka's would.
+    Passed,
+    /// The client does not do this, for the reason given.
+    NotApplicable(&'static str),
+}
+
+/// One client of the matrix.
+#[derive(Debug, Clone, Copy)]
+pub struct Contender {
+    /// Its name in files and topics.
+    pub id: &'static str,
+    /// Its name for readers.
+    pub title: &'static str,
+    /// Starts it against a bootstrap address.
+    pub start: fn(&Scratch, &str) -> Result<Box<dyn Client>>,
+}
+
+/// What came of all rows with one client.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// The client's name for readers.
+    pub title: &'static str,
+    /// Its version.
+    pub version: String,
+    /// One for each of [`ROWS`].
+    pub cells: Vec<Cell>,
+}
+
+/// Every client does every row that it can; the table named `target` must say so. `UPDATE=1` in the
+/// environment writes it.
+///
+/// # Errors
+/// What failed, of all clients and rows; else, that the table says something else.
+pub fn each_client_does_what_it_can(
+    scratch: &Scratch,
+    server: &dyn KafkaServer,
+    target: &str,
+) -> Result<()> {
+    let mut columns = Vec::new();
+    let mut failed = Vec::new();
+    for contender in clients::ALL {
+        let began = Instant::now();
+        match column(scratch, server.bootstrap(), contender, &mut failed) {
+            Ok(column) => columns.push(column),
+            Err(error) => failed.push(format!("{}: {error:#}", contender.id)),
+        }
+        eprintln!("{}: {:.1} s", contender.id, began.elapsed().as_secs_f32());
+    }
+    if !failed.is_empty() {
+        bail!("{} failed:\n{}", failed.len(), failed.join("\n"));
+    }
+    table::check(target, &columns)
+}
+
+fn column(
+    scratch: &Scratch,
+    bootstrap: &str,
+    contender: &Contender,
+    failed: &mut Vec<String>,
+) -> Result<Column> {
+    let mut client = (contender.start)(scratch, bootstrap)?;
+    let version = client.version()?;
+    let mut cells = Vec::new();
+    for row in ROWS {
+        if let Some(reason) = client.cannot(row.id) {
+            cells.push(Cell::NotApplicable(reason));
+            continue;
+        }
+        let began = Instant::now();
+        match told(client.as_mut(), bootstrap, contender.id, row) {
+            Ok(()) => cells.push(Cell::Passed),
+            Err(error) => failed.push(format!("{}, {}: {error:#}", contender.id, row.id)),
+        }
+        eprintln!(
+            "{} {}: {:.1} s",
+            contender.id,
+            row.id,
+            began.elapsed().as_secs_f32()
+        );
+    }
+    Ok(Column {
+        title: contender.title,
+        version,
+        cells,
+    })
+}
+
+fn told(client: &mut dyn Client, bootstrap: &str, id: &str, row: &Row) -> Result<()> {
+    let topic = format!("{id}-{}", row.id);
+    let wire = Wire::connect(bootstrap).context("the story's own connection")?;
+    (row.tell)(&mut Story {
+        client,
+        wire,
+        topic,
+    })
+}
