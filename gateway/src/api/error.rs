@@ -8,7 +8,7 @@ use kop_store::{
     AppendError, CatalogError, CreateError, DeleteError, GrowError, OpenError, ReadError,
     TruncateError,
 };
-use kop_wire::{BatchError, kafka_protocol::ResponseError};
+use kop_wire::kafka_protocol::ResponseError;
 use tracing::warn;
 
 use crate::store::error_chain;
@@ -194,23 +194,5 @@ impl From<ReadError> for Refusal {
                 ResponseError::NotLeaderOrFollower.into()
             }
         }
-    }
-}
-
-impl From<BatchError> for Refusal {
-    fn from(error: BatchError) -> Self {
-        let code = match error {
-            BatchError::Truncated { .. }
-            | BatchError::Length(_)
-            | BatchError::Crc { .. }
-            | BatchError::Record(_)
-            | BatchError::Compression(_) => ResponseError::CorruptMessage,
-            BatchError::Codec(_) => ResponseError::UnsupportedCompressionType,
-            BatchError::Magic(_)
-            | BatchError::Trailing(_)
-            | BatchError::Count { .. }
-            | BatchError::TooManyRecords(_) => ResponseError::InvalidRecord,
-        };
-        Self::new(code, error.to_string())
     }
 }

@@ -6,17 +6,18 @@
 //! refusals (KIP-467), version 13 names topics by id.
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::join_all;
 use kop_store::{AppendError, Appended, Partition as _};
 use kop_wire::{
-    Batch, Compression, TimestampType, TopicName,
+    Batch, RecordFault, TopicName,
     kafka_protocol::{
         ResponseError,
         messages::{
             ProduceRequest, ProduceResponse,
             produce_request::{PartitionProduceData, TopicProduceData},
-            produce_response::{PartitionProduceResponse, TopicProduceResponse},
+            produce_response::{
+                BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+            },
         },
         protocol::StrBytes,
     },
@@ -29,6 +30,10 @@ use super::{
     error::Refusal,
     target::{Target, TopicRef, check_writable},
 };
+
+mod check;
+
+use check::{Refused, checked};
 
 /// Bounds of the time that a producer may set for its appends.
 const TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -60,7 +65,7 @@ struct Topic {
 /// A partition of the request.
 struct Part {
     index: i32,
-    write: Result<(Target, Batch), Refusal>,
+    write: Result<(Target, Batch), Refused>,
 }
 
 pub(super) async fn handle(call: &Call, request: ProduceRequest) -> ProduceAnswer {
@@ -119,9 +124,12 @@ async fn topic(
             let index = data.index;
             let write = async {
                 let name: &TopicName = name.as_ref().map_err(Refusal::clone)?;
-                let batch = checked(call, data, alone)?;
+                let batch = checked(call, data, alone).await?;
                 let target = timeout_at(deadline, call.open(name, index)).await;
-                Ok((target.map_err(|_| ResponseError::RequestTimedOut)??, batch))
+                Ok((
+                    target.map_err(|_| Refusal::from(ResponseError::RequestTimedOut))??,
+                    batch,
+                ))
             };
             Part {
                 index,
@@ -131,46 +139,6 @@ async fn topic(
     };
     let parts = join_all(data.partition_data.into_iter().map(part)).await;
     Topic { named, parts }
-}
-
-/// Takes the one batch of a partition, if it may be written. A batch that is not `alone` in its request
-/// is copied: the store may keep it in memory for long, and would keep the whole request with it.
-fn checked(call: &Call, data: PartitionProduceData, alone: bool) -> Result<Batch, Refusal> {
-    let invalid = |why: &str| Err(Refusal::new(ResponseError::InvalidRecord, why));
-    let Some(bytes) = data.records.filter(|bytes| !bytes.is_empty()) else {
-        return invalid("no record batch");
-    };
-    let limit = call.gateway.config.limits.message_bytes;
-    if bytes.len() > limit {
-        let why = format!("batch of {} bytes is larger than {limit}", bytes.len());
-        return Err(Refusal::new(ResponseError::MessageTooLarge, why));
-    }
-    let bytes = if alone {
-        bytes
-    } else {
-        Bytes::copy_from_slice(&bytes)
-    };
-    let batch = Batch::parse(bytes)?;
-    let header = batch.header();
-    if header.is_control() {
-        return invalid("clients write no control batches");
-    }
-    if header.is_transactional() {
-        let why = "transactions are not served";
-        return Err(Refusal::new(ResponseError::InvalidTxnState, why));
-    }
-    if header.timestamp_type() == TimestampType::LogAppend {
-        let why = "producers do not set the time of appending";
-        return Err(Refusal::new(ResponseError::InvalidTimestamp, why));
-    }
-    if header.producer_id >= 0 && (header.producer_epoch < 0 || header.base_sequence < 0) {
-        return invalid("a producer id without epoch or sequence");
-    }
-    if header.compression() == Compression::Zstd && call.version < 7 {
-        let why = "zstd needs version 7 of the request";
-        return Err(Refusal::new(ResponseError::UnsupportedCompressionType, why));
-    }
-    Ok(batch)
 }
 
 /// Hands all batches to the store when it is this request's turn, then waits for them.
@@ -211,12 +179,12 @@ async fn one(call: &Call, part: Part, deadline: Instant) -> PartitionProduceResp
                     if matches!(error, AppendError::Deleted | AppendError::NotOwner) {
                         call.gone(&target.id);
                     }
-                    Err(error.into())
+                    Err(Refused::from(error))
                 }
-                Err(_) => Err(Refusal::from(ResponseError::RequestTimedOut)),
+                Err(_) => Err(ResponseError::RequestTimedOut.into()),
             }
         }
-        Err(refusal) => Err(refusal),
+        Err(refused) => Err(refused),
     };
     let response = PartitionProduceResponse::default().with_index(part.index);
     match appended {
@@ -228,16 +196,24 @@ async fn one(call: &Call, part: Part, deadline: Instant) -> PartitionProduceResp
             .with_base_offset(base_offset.0)
             .with_log_append_time_ms(-1)
             .with_log_start_offset(log_start.0),
-        Err(Refusal { code, message }) => {
+        Err(Refused { refusal, faults }) => {
             let response = response
-                .with_error_code(call.refuse(code))
+                .with_error_code(call.refuse(refusal.code))
                 .with_base_offset(-1)
                 .with_log_append_time_ms(-1)
                 .with_log_start_offset(-1);
             if call.version < 8 {
                 return response;
             }
-            response.with_error_message(message.map(StrBytes::from_string))
+            let fault = |(index, fault): (i32, RecordFault)| {
+                let why = StrBytes::from_string(fault.to_string());
+                BatchIndexAndErrorMessage::default()
+                    .with_batch_index(index)
+                    .with_batch_index_error_message(Some(why))
+            };
+            response
+                .with_record_errors(faults.into_iter().map(fault).collect())
+                .with_error_message(refusal.message.map(StrBytes::from_string))
         }
     }
 }

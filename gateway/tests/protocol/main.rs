@@ -14,3 +14,4 @@ mod listing;
 mod operation;
 mod producing;
 mod topics;
+mod validation;

@@ -26,12 +26,15 @@ use crate::{Offset, Timestamp, compression::CompressionError};
 mod builder;
 mod header;
 mod record;
+mod source;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 pub use builder::{BatchBuilder, BuildError};
 pub use header::{BatchHeader, TimestampType};
 pub use record::{MAX_RECORDS, Record, Records};
+pub use validate::{InvalidRecords, RecordFault, RecordRules, Validator};
 
 /// Bytes of the two first fields, which the length does not count.
 const LENGTH_END: usize = 12;
@@ -41,6 +44,8 @@ const HEADER_LEN: usize = 61;
 const PLACE_LEN: usize = 16;
 /// Where the checksummed bytes begin.
 const CRC_FROM: usize = 21;
+/// Where the max timestamp stands.
+const MAX_TIMESTAMP_AT: usize = 35;
 
 /// Exactly one record batch of magic 2 over shared bytes; its header is parsed once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +106,7 @@ pub enum BatchError {
 
 impl Batch {
     /// Checks what a producer sent: one whole batch and nothing else, its checksum right, at least one
-    /// record, and an offset for each. The records themselves are not looked into.
+    /// record, and an offset for each. The records themselves are looked into by a [`Validator`].
     ///
     /// # Errors
     /// Anything that is wrong with the bytes.

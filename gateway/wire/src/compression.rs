@@ -6,9 +6,13 @@ use std::{
 
 use bytes::Bytes;
 
+mod lz4;
 mod snappy;
+mod stream;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use stream::DecoderMemory;
 
 /// The most that one batch may decompress to, in bytes.
 pub const MAX_OUTPUT: usize = 100 * 1024 * 1024;
@@ -100,6 +104,8 @@ pub fn decompress(
         }
         Compression::Snappy => snappy::decompress(input, limit),
         Compression::Lz4 => {
+            lz4::check_frame(input)
+                .map_err(|source| CompressionError::Damaged { codec, source })?;
             read_bounded(codec, lz4_flex::frame::FrameDecoder::new(&**input), limit)
         }
         Compression::Zstd => {

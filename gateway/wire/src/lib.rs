@@ -15,8 +15,8 @@ mod offset;
 mod topic_name;
 
 pub use batch::{
-    Batch, BatchBuilder, BatchError, BatchHeader, BuildError, MAX_RECORDS, Record, Records,
-    TimestampType,
+    Batch, BatchBuilder, BatchError, BatchHeader, BuildError, InvalidRecords, MAX_RECORDS, Record,
+    RecordFault, RecordRules, Records, TimestampType, Validator,
 };
 pub use compression::Compression;
 pub use offset::{Offset, Timestamp};

@@ -5,7 +5,7 @@
 //! length in front, −1 for null.
 use bytes::{Buf, Bytes};
 
-use super::{Batch, BatchError};
+use super::{Batch, BatchError, source::Source as _};
 use crate::{
     Offset, Timestamp,
     compression::{self, MAX_OUTPUT},
@@ -65,9 +65,9 @@ impl Records {
     fn record(&mut self) -> Result<Record, BatchError> {
         let mut from = length_prefixed(&mut self.rest)?
             .ok_or(BatchError::Record("record length is negative"))?;
-        let _attributes = from.try_get_i8().map_err(|_| CUT_SHORT)?;
-        let timestamp_delta = varlong(&mut from)?;
-        let offset_delta = varint(&mut from)?;
+        let _attributes = from.byte()?;
+        let timestamp_delta = from.varlong()?;
+        let offset_delta = from.varint()?;
         if !(self.next_delta..=self.last_offset_delta).contains(&offset_delta) {
             return Err(BatchError::Record(
                 "offset is outside of its batch or out of order",
@@ -112,15 +112,8 @@ impl Iterator for Records {
     }
 }
 
-const CUT_SHORT: BatchError = BatchError::Record("cut short");
-
 fn headers(from: &mut Bytes) -> Result<Vec<(Bytes, Option<Bytes>)>, BatchError> {
-    let count = usize::try_from(varint(from)?)
-        .map_err(|_| BatchError::Record("number of headers is negative"))?;
-    // A header takes two bytes at least: do not allocate for more than can follow.
-    if count > from.remaining() / 2 {
-        return Err(BatchError::Record("more headers than bytes"));
-    }
+    let count = from.header_count()?;
     let mut headers = Vec::with_capacity(count);
     for _ in 0..count {
         let name = length_prefixed(from)?.ok_or(BatchError::Record("header without a name"))?;
@@ -131,39 +124,7 @@ fn headers(from: &mut Bytes) -> Result<Vec<(Bytes, Option<Bytes>)>, BatchError> 
 
 /// Bytes with their length in front; `None` for null. They share the batch's memory.
 fn length_prefixed(from: &mut Bytes) -> Result<Option<Bytes>, BatchError> {
-    let length = varint(from)?;
-    if length == -1 {
-        return Ok(None);
-    }
-    match usize::try_from(length) {
-        Ok(length) if length <= from.remaining() => Ok(Some(from.split_to(length))),
-        Ok(_) => Err(CUT_SHORT),
-        Err(_) => Err(BatchError::Record("negative length")),
-    }
-}
-
-fn varint(from: &mut Bytes) -> Result<i32, BatchError> {
-    let value = unsigned(from, 5)?;
-    let value =
-        u32::try_from(value).map_err(|_| BatchError::Record("number of more than 32 bits"))?;
-    Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
-}
-
-fn varlong(from: &mut Bytes) -> Result<i64, BatchError> {
-    let value = unsigned(from, 10)?;
-    Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
-}
-
-fn unsigned(from: &mut Bytes, max_bytes: u32) -> Result<u64, BatchError> {
-    let mut value = 0_u64;
-    for at in 0..max_bytes {
-        let byte = from.try_get_u8().map_err(|_| CUT_SHORT)?;
-        value |= u64::from(byte & 0x7f) << (7 * at);
-        if byte & 0x80 == 0 {
-            return Ok(value);
-        }
-    }
-    Err(BatchError::Record("number without an end"))
+    Ok(from.length()?.map(|length| from.split_to(length)))
 }
 
 pub(super) fn put_varint(to: &mut Vec<u8>, value: i32) {

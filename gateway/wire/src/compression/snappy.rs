@@ -6,7 +6,7 @@
 //! | 8 | magic, `82 53 4e 41 50 50 59 00` |
 //! | 4 + 4 | version and oldest compatible version, both 1 |
 //! | then again and again 4 + n | length of a block, a block |
-use std::io;
+use std::io::{self, BufRead, Read};
 
 use bytes::{Buf, Bytes};
 
@@ -21,28 +21,92 @@ const BLOCK: usize = 32 * 1024;
 
 pub(super) fn decompress(input: &Bytes, limit: usize) -> Result<Bytes, CompressionError> {
     let mut output = Vec::new();
-    let Some(mut blocks) = input.strip_prefix(&MAGIC) else {
-        block(input, &mut output, limit)?;
-        return Ok(output.into());
-    };
-    if blocks.len() < HEADER - MAGIC.len() {
-        return Err(damaged("header cut short"));
-    }
-    blocks.advance(HEADER - MAGIC.len());
-    while !blocks.is_empty() {
-        let Ok(length) = blocks.try_get_u32() else {
-            return Err(damaged("block length cut short"));
-        };
-        let Some((this, rest)) = blocks.split_at_checked(length as usize) else {
-            return Err(damaged("block cut short"));
-        };
-        block(this, &mut output, limit)?;
-        blocks = rest;
+    let mut rest = &**input;
+    let framed = skip_header(&mut rest)?;
+    while !rest.is_empty() {
+        block(next(&mut rest, framed)?, &mut output, limit)?;
     }
     Ok(output.into())
 }
 
-/// Appends one decompressed block to the output.
+/// What is decompressed block by block, into the same memory again and again.
+#[derive(Debug)]
+pub(super) struct Blocks<'a> {
+    rest: &'a [u8],
+    framed: bool,
+    /// The bytes of one block that are still to be read are those behind `at`.
+    block: &'a mut Vec<u8>,
+    at: usize,
+    limit: usize,
+}
+
+impl<'a> Blocks<'a> {
+    /// The blocks of `input`, each of `limit` bytes at the most.
+    pub(super) fn new(
+        mut input: &'a [u8],
+        memory: &'a mut Vec<u8>,
+        limit: usize,
+    ) -> Result<Self, CompressionError> {
+        let framed = skip_header(&mut input)?;
+        memory.clear();
+        Ok(Self {
+            rest: input,
+            framed,
+            block: memory,
+            at: 0,
+            limit,
+        })
+    }
+}
+
+impl Read for Blocks<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(to)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Blocks<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.at >= self.block.len() && !self.rest.is_empty() {
+            let next = next(&mut self.rest, self.framed).map_err(io::Error::other)?;
+            self.block.clear();
+            self.at = 0;
+            block(next, self.block, self.limit).map_err(io::Error::other)?;
+        }
+        Ok(self.block.get(self.at..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.at += amount;
+    }
+}
+
+/// Skips the header of Java's framing, if there is one.
+fn skip_header(input: &mut &[u8]) -> Result<bool, CompressionError> {
+    let Some(behind) = input.strip_prefix(&MAGIC) else {
+        return Ok(false);
+    };
+    *input = behind
+        .get(HEADER - MAGIC.len()..)
+        .ok_or_else(|| damaged("header cut short"))?;
+    Ok(true)
+}
+
+/// Takes the next block, which without framing is everything.
+fn next<'a>(rest: &mut &'a [u8], framed: bool) -> Result<&'a [u8], CompressionError> {
+    if !framed {
+        return Ok(std::mem::take(rest));
+    }
+    let length = rest
+        .try_get_u32()
+        .map_err(|_| damaged("block length cut short"))?;
+    rest.split_off(..length as usize)
+        .ok_or_else(|| damaged("block cut short"))
+}
+
+/// Appends one decompressed block to the output, which is to hold `limit` bytes at the most.
 fn block(input: &[u8], output: &mut Vec<u8>, limit: usize) -> Result<(), CompressionError> {
     let size = snap::raw::decompress_len(input).map_err(snappy_error)?;
     if size > limit.saturating_sub(output.len()) {

@@ -1,0 +1,144 @@
+//! What a batch must be to be written: Kafka's checks of a produce request and of its records.
+use std::cell::RefCell;
+
+use bytes::Bytes;
+use kop_wire::{
+    Batch, BatchError, Compression, InvalidRecords, RecordFault, RecordRules, TimestampType,
+    Validator,
+    compression::CompressionError,
+    kafka_protocol::{ResponseError, messages::produce_request::PartitionProduceData},
+};
+
+use crate::api::{Call, error::Refusal};
+
+/// Compressed records up to this size, in bytes, are checked on the spot. Larger ones are decompressed on
+/// a thread where nobody waits for them.
+const ON_THE_SPOT: usize = 32 << 10;
+
+/// A batch that is not written.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    /// Which of its records are to blame, and why, where it is single ones (KIP-467).
+    pub(super) faults: Vec<(i32, RecordFault)>,
+}
+
+impl<R: Into<Refusal>> From<R> for Refused {
+    fn from(refusal: R) -> Self {
+        Self {
+            refusal: refusal.into(),
+            faults: Vec::new(),
+        }
+    }
+}
+
+/// Takes the one batch of a partition, if it may be written. A batch that is not `alone` in its request
+/// is copied: the store may keep it in memory for long, and would keep the whole request with it.
+pub(super) async fn checked(
+    call: &Call,
+    data: PartitionProduceData,
+    alone: bool,
+) -> Result<Batch, Refused> {
+    let batch = framed(call, data, alone)?;
+    let rules = RecordRules::default();
+    let on_the_spot = match batch.header().compression() {
+        Compression::None => true,
+        _ => batch.bytes().len() <= ON_THE_SPOT,
+    };
+    if on_the_spot {
+        return records(batch, &rules);
+    }
+    match tokio::task::spawn_blocking(move || records(batch, &rules)).await {
+        Ok(checked) => checked,
+        // The runtime ends, and this request with it.
+        Err(_) => Err(ResponseError::UnknownServerError.into()),
+    }
+}
+
+/// Checks all but the records.
+fn framed(call: &Call, data: PartitionProduceData, alone: bool) -> Result<Batch, Refusal> {
+    let invalid = |why: &str| Err(Refusal::new(ResponseError::InvalidRecord, why));
+    let Some(bytes) = data.records.filter(|bytes| !bytes.is_empty()) else {
+        return invalid("no record batch");
+    };
+    let limit = call.gateway.config.limits.message_bytes;
+    if bytes.len() > limit {
+        let why = format!("batch of {} bytes is larger than {limit}", bytes.len());
+        return Err(Refusal::new(ResponseError::MessageTooLarge, why));
+    }
+    let bytes = if alone {
+        bytes
+    } else {
+        Bytes::copy_from_slice(&bytes)
+    };
+    let batch = Batch::parse(bytes).map_err(malformed)?;
+    let header = batch.header();
+    if header.base_offset.0 != 0 {
+        return invalid("a producer's batch begins at offset 0");
+    }
+    if header.is_control() {
+        return invalid("clients write no control batches");
+    }
+    if header.is_transactional() {
+        let why = "transactions are not served";
+        return Err(Refusal::new(ResponseError::InvalidTxnState, why));
+    }
+    if header.timestamp_type() == TimestampType::LogAppend {
+        let why = "producers do not set the time of appending";
+        return Err(Refusal::new(ResponseError::InvalidTimestamp, why));
+    }
+    if header.producer_id >= 0 && (header.producer_epoch < 0 || header.base_sequence < 0) {
+        return invalid("a producer id without epoch or sequence");
+    }
+    if header.compression() == Compression::Zstd && call.version < 7 {
+        let why = "zstd needs version 7 of the request";
+        return Err(Refusal::new(ResponseError::UnsupportedCompressionType, why));
+    }
+    Ok(batch)
+}
+
+thread_local! {
+    /// Each thread that checks records keeps the memory for it.
+    static VALIDATOR: RefCell<Validator> = RefCell::default();
+}
+
+fn records(batch: Batch, rules: &RecordRules) -> Result<Batch, Refused> {
+    let checked = VALIDATOR.with_borrow_mut(|validator| validator.check(batch, rules));
+    checked.map_err(|invalid| match invalid {
+        InvalidRecords::Batch(error) => malformed(error).into(),
+        InvalidRecords::Faults(faults) => {
+            let late = |(_, fault): &(i32, RecordFault)| matches!(fault, RecordFault::Timestamp(_));
+            let code = if faults.iter().any(late) {
+                ResponseError::InvalidTimestamp
+            } else {
+                ResponseError::InvalidRecord
+            };
+            let why = "some of the records are not taken; record_errors names them";
+            Refused {
+                refusal: Refusal::new(code, why),
+                faults,
+            }
+        }
+    })
+}
+
+/// A producer sends what is CORRUPT_MESSAGE once more, as it may have been damaged on its way; that is
+/// for what the checksum tells. All else would be wrong again, except that of a batch which is too
+/// large the producer makes smaller ones.
+fn malformed(error: BatchError) -> Refusal {
+    let code = match error {
+        BatchError::Crc { .. } | BatchError::Length(_) => ResponseError::CorruptMessage,
+        BatchError::Codec(_) => ResponseError::UnsupportedCompressionType,
+        BatchError::Compression(CompressionError::TooLarge { .. }) => {
+            ResponseError::MessageTooLarge
+        }
+        BatchError::Truncated { .. }
+        | BatchError::Magic(_)
+        | BatchError::Trailing(_)
+        | BatchError::Count { .. }
+        | BatchError::TooManyRecords(_)
+        | BatchError::Record(_)
+        | BatchError::Compression(CompressionError::Damaged { .. }) => ResponseError::InvalidRecord,
+    };
+    Refusal::new(code, crate::store::error_chain(&error))
+}
