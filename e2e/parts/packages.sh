@@ -12,7 +12,7 @@ need gcc gcc; need curl curl; need python3 python3; python3 -c 'import ensurepip
 need java default-jdk-headless; need javac default-jdk-headless; need mvn maven; need kcat kcat
 if [ -n "$everything" ]; then   # the Kubernetes cluster and its images
   need containerd containerd; need runc runc; need /usr/lib/cni/bridge containernetworking-plugins; need iptables iptables
-  need conntrack conntrack; need kmod kmod; need ip iproute2; need pgrep procps; need /bin/busybox busybox-static
+  need conntrack conntrack; need kmod kmod; need ip iproute2; need pgrep procps; need strace strace; need /bin/busybox busybox-static
   need mmdebstrap mmdebstrap; need /etc/ssl/certs/ca-certificates.crt ca-certificates
 fi
 if [ ${#missing[@]} -gt 0 ]; then

@@ -32,6 +32,16 @@ impl Client {
         Ok(Self { stream, next: 0 })
     }
 
+    /// The port on this side.
+    pub(crate) fn port(&self) -> Result<u16> {
+        Ok(self.stream.local_addr()?.port())
+    }
+
+    /// How many requests it has sent.
+    pub(crate) fn requests(&self) -> usize {
+        self.next as usize
+    }
+
     /// Sends a request and gives its number.
     pub(crate) fn send<R: Request>(&mut self, version: i16, request: &R) -> Result<i32> {
         self.next += 1;

@@ -37,7 +37,9 @@ mod log;
 mod pace;
 mod producers;
 mod random;
+mod sync;
 mod topics;
+mod trace;
 mod trimming;
 
 const ROUNDS: u32 = 60;

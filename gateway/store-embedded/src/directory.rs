@@ -20,16 +20,20 @@ const DATABASE: &str = "db";
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
+    /// The folders that were made for it, outermost first, if the store is being made.
+    making: Option<Vec<PathBuf>>,
     _lock: File,
 }
 
 impl Directory {
-    /// Takes a directory, which is made where there is none.
+    /// Takes a directory, which is made where there is none. What an interrupted first start left is
+    /// removed: nobody has been told that it is kept.
     pub(crate) fn take(path: &Path) -> Result<Self, OpenStoreError> {
         let failed = |source| OpenStoreError::Directory {
             path: path.to_owned(),
             source,
         };
+        let made = missing_folders(path).map_err(failed)?;
         fs::create_dir_all(path).map_err(failed)?;
         let format = read_format(path).map_err(failed)?;
         if format.is_none() && holds_something_else(path).map_err(failed)? {
@@ -48,8 +52,13 @@ impl Directory {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
+        let mut making = None;
         match format {
-            None => write_format(path).map_err(failed)?,
+            None => {
+                draft_format(path).map_err(failed)?;
+                remove_draft(&path.join(DATABASE)).map_err(failed)?;
+                making = Some(made);
+            }
             Some(found) if found == FORMAT => {}
             Some(found) if found.starts_with(FORMAT_PREFIX) => {
                 let found = found.trim_end().to_owned();
@@ -62,8 +71,35 @@ impl Directory {
         }
         Ok(Self {
             path: path.to_owned(),
+            making,
             _lock: lock,
         })
+    }
+
+    /// The key-value store is there. If it is a new one, this brings the names of all its files and
+    /// folders to the disk and then makes the directory a store: after a power cut it is one as a
+    /// whole, or nothing.
+    pub(crate) fn made(&mut self) -> Result<(), OpenStoreError> {
+        let Some(made) = self.making.take() else {
+            return Ok(());
+        };
+        self.publish(&made)
+            .map_err(|source| OpenStoreError::Directory {
+                path: self.path.clone(),
+                source,
+            })
+    }
+
+    fn publish(&self, made: &[PathBuf]) -> io::Result<()> {
+        sync_folders(&self.database())?;
+        // The draft's name must not be the only one that is on the disk.
+        sync_folder(&self.path)?;
+        fs::rename(self.path.join(FORMAT_DRAFT), self.path.join(FORMAT_FILE))?;
+        sync_folder(&self.path)?;
+        for folder in made.iter().rev() {
+            sync_folder(&parent(folder))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -88,22 +124,68 @@ fn read_format(path: &Path) -> io::Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// Written aside and renamed, so that no crash leaves half of it.
-fn write_format(path: &Path) -> io::Result<()> {
-    let draft = path.join(FORMAT_DRAFT);
-    let mut file = File::create(&draft)?;
+/// Written aside; the store is renamed into being when all else is there.
+fn draft_format(path: &Path) -> io::Result<()> {
+    let mut file = File::create(path.join(FORMAT_DRAFT))?;
     file.write_all(FORMAT.as_bytes())?;
     file.sync_all()?;
-    fs::rename(draft, path.join(FORMAT_FILE))?;
+    sync_folder(path)
+}
+
+fn remove_draft(database: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(database) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// The folder and those above it that do not exist, outermost first.
+fn missing_folders(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut missing = Vec::new();
+    let mut next = Some(path);
+    while let Some(folder) = next.filter(|folder| !folder.as_os_str().is_empty()) {
+        if folder.try_exists()? {
+            break;
+        }
+        missing.push(folder.to_owned());
+        next = folder.parent();
+    }
+    missing.reverse();
+    Ok(missing)
+}
+
+/// The folder that another one is in.
+fn parent(folder: &Path) -> PathBuf {
+    match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Brings the names in a folder to the disk.
+fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// The same, for all folders in it too, innermost first.
+fn sync_folders(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folders(&entry.path())?;
+        }
+    }
+    sync_folder(path)
 }
 
 /// Whether there are files in a directory without a format that an interrupted first start cannot have
 /// left.
 fn holds_something_else(path: &Path) -> io::Result<bool> {
+    let begun = path.join(FORMAT_DRAFT).try_exists()?;
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();
-        if name != LOCK && name != FORMAT_DRAFT {
+        let ours = name == LOCK || name == FORMAT_DRAFT || (begun && name == DATABASE);
+        if !ours {
             return Ok(true);
         }
     }

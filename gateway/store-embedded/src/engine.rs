@@ -125,12 +125,13 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn open(options: &EmbeddedOptions) -> Result<Self, OpenStoreError> {
-        let directory = Directory::take(&options.directory)?;
+        let mut directory = Directory::take(&options.directory)?;
         let damaged = |source: Cause| OpenStoreError::Damaged {
             path: options.directory.clone(),
             source,
         };
         let keyspaces = Keyspaces::open(&directory).map_err(|error| damaged(error.into()))?;
+        directory.made()?;
         let (topics, removals) = load(&keyspaces).map_err(damaged)?;
         let topics = Arc::new(topics);
 

@@ -3,6 +3,7 @@
 //! | file | content |
 //! | --- | --- |
 //! | `format` | the line `kop embedded store 1` |
+//! | `format.new` | the same; the store is being made for the first time, and nothing in it counts yet |
 //! | `lock` | locked by the process that has the store open |
 //! | `db/` | the key-value store |
 //!

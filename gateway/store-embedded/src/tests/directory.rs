@@ -38,6 +38,31 @@ fn the_lock_file_of_a_dead_process_is_no_obstacle() {
 }
 
 #[test]
+fn a_first_start_that_was_interrupted_is_no_obstacle() {
+    let whole = temporary();
+    drop(open(whole.path()));
+    // As a kill leaves it that comes while the key-value store is being made.
+    fs::rename(whole.path().join("format"), whole.path().join("format.new")).unwrap();
+    fs::remove_file(whole.path().join("db/version")).unwrap();
+    open(whole.path());
+    assert!(whole.path().join("format").exists());
+    assert!(!whole.path().join("format.new").exists());
+}
+
+#[test]
+fn folders_called_like_those_of_a_store_are_left_alone() {
+    let directory = temporary();
+    let mine = directory.path().join("db/mine");
+    fs::create_dir_all(&mine).unwrap();
+    let opened = try_open(directory.path());
+    assert!(
+        matches!(opened, Err(OpenStoreError::Foreign(_))),
+        "{opened:?}"
+    );
+    assert!(mine.exists());
+}
+
+#[test]
 fn a_directory_with_other_files_is_left_alone() {
     let directory = temporary();
     fs::write(directory.path().join("thesis.tex"), "words").unwrap();
