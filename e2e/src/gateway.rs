@@ -1,5 +1,6 @@
 //! The gateway as a process.
 
+use crate::capture::{self, Kept};
 use crate::process::Process;
 use crate::scratch::{Scratch, free_ports};
 use crate::story::KafkaServer;
@@ -19,6 +20,8 @@ pub struct Gateway {
     logs: std::path::PathBuf,
     process: Process,
     kafka: String,
+    /// Where clients are to connect instead, while their requests are captured.
+    proxied: Option<String>,
     admin: String,
 }
 
@@ -63,11 +66,19 @@ impl Gateway {
     fn start(scratch: &Scratch, name: &str, store: &[&str]) -> Result<Self> {
         let [kafka] = free_ports()?; // one that stays the same through a restart
         let listen = format!("127.0.0.1:{kafka}");
-        let arguments: Vec<String> = ["--listen", &listen, "--admin-listen", "127.0.0.1:0"]
+        let mut arguments: Vec<String> = ["--listen", &listen, "--admin-listen", "127.0.0.1:0"]
             .iter()
             .chain(store)
             .map(|&argument| argument.to_owned())
             .collect();
+        let mut proxied = None;
+        if let Some(folder) = capture::folder() {
+            let [front] = free_ports()?;
+            capture::proxy(Kept::KafkaRequests, &folder, front, kafka)?;
+            let front = format!("127.0.0.1:{front}");
+            arguments.extend(["--advertise".to_owned(), front.clone()]);
+            proxied = Some(front);
+        }
         let logs = scratch.path().to_owned();
         let mut process = spawn(&arguments, name, &logs)?;
         let (kafka, admin) = addresses(&mut process)?;
@@ -77,6 +88,7 @@ impl Gateway {
             logs,
             process,
             kafka,
+            proxied,
             admin,
         })
     }
@@ -138,7 +150,7 @@ impl Gateway {
 
 impl KafkaServer for Gateway {
     fn bootstrap(&self) -> &str {
-        &self.kafka
+        self.proxied.as_ref().unwrap_or(&self.kafka)
     }
 
     fn restart(&mut self) -> Result<()> {

@@ -5,6 +5,7 @@
 
 pub mod apache_kafka;
 pub mod bench;
+pub mod capture;
 pub mod clients;
 pub mod cluster;
 pub mod gateway;

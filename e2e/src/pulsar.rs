@@ -1,5 +1,6 @@
 //! A real Pulsar, standalone.
 
+use crate::capture::{self, Kept};
 use crate::process::Process;
 use crate::scratch::{Scratch, free_ports};
 use crate::wait::until;
@@ -55,7 +56,7 @@ impl Pulsar {
         settings: &[(&str, &str)],
     ) -> Result<Self> {
         let jars = install::jars("pulsar", version)?;
-        let [service, web, bookie] = free_ports()?;
+        let [broker, web, bookie] = free_ports()?;
         let data = scratch.data(&format!("pulsar-{version}"));
         std::fs::create_dir_all(&data)?;
         let given = install::checkout().join("e2e/pulsar");
@@ -63,8 +64,18 @@ impl Pulsar {
         write!(
             text,
             "bindAddress=127.0.0.1\nadvertisedAddress=127.0.0.1\n\
-             brokerServicePort={service}\nwebServicePort={web}\n"
+             brokerServicePort={broker}\nwebServicePort={web}\n"
         )?;
+        let mut service = broker;
+        if let Some(folder) = capture::folder() {
+            [service] = free_ports()?;
+            capture::proxy(Kept::FromPulsar, &folder, service, broker)?;
+            writeln!(
+                text,
+                "advertisedListeners=proxied:pulsar://127.0.0.1:{service}\n\
+                 internalListenerName=proxied"
+            )?;
+        }
         for (key, value) in NEEDED.iter().chain(settings) {
             writeln!(text, "{key}={value}")?;
         }
