@@ -132,7 +132,11 @@ impl BatchKey {
             Ok::<_, bytes::TryGetError>(decoded)
         };
         match read() {
-            Ok(decoded) if key.is_empty() => Ok(decoded),
+            Ok(decoded)
+                if key.is_empty() && decoded.base.0 >= 0 && decoded.last_offset_delta >= 0 =>
+            {
+                Ok(decoded)
+            }
             _ => Err(Damaged("key of a batch")),
         }
     }
