@@ -188,6 +188,9 @@ pub(crate) struct Api {
     pub(crate) advertised_from: i16,
     pub(crate) order: Order,
     pub(crate) serve: fn(Arc<Call>, Bytes) -> BoxFuture<'static, Result<Reply, Malformed>>,
+    /// Decodes a body as `serve` does, and writes what it read once more.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) reread: crate::fuzzing::Reread,
 }
 
 /// One row: key and request type, versions, order, the handler's module.
@@ -212,6 +215,8 @@ macro_rules! api {
                         })
                 })
             },
+            #[cfg(feature = "fuzzing")]
+            reread: crate::fuzzing::reread_by($module::handle),
         }
     };
 }

@@ -125,6 +125,12 @@ fn version_fallback(correlation_id: i32) -> Outcome {
 }
 
 impl Request {
+    /// Its row, its version and its body.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn into_parts(self) -> (&'static Api, i16, Bytes) {
+        (self.api, self.version, self.body)
+    }
+
     /// How it stands to the other requests of its connection.
     pub(crate) fn order(&self) -> Order {
         self.api.order

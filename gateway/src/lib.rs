@@ -18,6 +18,8 @@ mod budget;
 mod connection;
 mod coordination;
 mod dispatch;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gateway;
 mod metrics;
 mod partitions;

@@ -38,6 +38,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("operator", &["kop-api", "kop-config"]),
     ("e2e", &["kop-api"]),
+    (
+        "fuzz",
+        &[
+            "kop-wire",
+            "kop-coordinator",
+            "kop-config",
+            "kop-store",
+            "kop-store-embedded",
+            "kop-store-pulsar",
+            "pulsar-protocol",
+            "kop-gateway",
+        ],
+    ),
 ];
 
 /// Each pure crate, and all that it may depend on.

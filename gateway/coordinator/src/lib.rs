@@ -18,6 +18,8 @@ mod classic;
 mod command;
 mod config;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod groups;
 mod hard;
 mod name;

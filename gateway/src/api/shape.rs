@@ -97,7 +97,7 @@ pub(crate) fn skip_tags(bytes: &mut bytes::Bytes) -> Result<(), Misshapen> {
 }
 
 /// Walks a body and gives what is behind its last field.
-fn walk(key: ApiKey, version: i16, body: &[u8]) -> Result<&[u8], Misshapen> {
+pub(crate) fn walk(key: ApiKey, version: i16, body: &[u8]) -> Result<&[u8], Misshapen> {
     let schema = tables::SCHEMAS.iter().find(|schema| schema.key == key);
     let schema = schema.ok_or(Misshapen::Unknown)?;
     let flexible = version >= schema.flexible_from;

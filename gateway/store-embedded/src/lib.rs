@@ -17,6 +17,8 @@ mod cleaner;
 mod directory;
 mod engine;
 mod format;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod log;
 mod partition;
 mod producers;

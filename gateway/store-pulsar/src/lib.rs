@@ -23,6 +23,8 @@ mod catalog;
 mod clock;
 mod connect;
 mod entry;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod log;
 mod metrics;
 mod naming;
