@@ -12,7 +12,9 @@ use std::{
 };
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use kop_coordinator::{GroupConfig, GroupId, ListedGroup, Reply, Request, partition_of};
+use kop_coordinator::{
+    GroupConfig, GroupId, ListedGroup, Name, Reply, Request, TopicNames, partition_of,
+};
 use kop_store::{Catalog, CatalogError, CreateError, NewTopic, PartitionId};
 use kop_wire::TopicName;
 use tokio::{
@@ -21,10 +23,13 @@ use tokio::{
 };
 use tracing::{Instrument as _, info_span, warn};
 
+use shard::Rules;
+
 use crate::store::{OFFSETS_PARTITIONS, Store, error_chain};
 
 mod appender;
 mod clock;
+mod deleted_topics;
 mod loader;
 mod shard;
 mod stored_names;
@@ -35,8 +40,8 @@ mod tests;
 
 /// Requests that may wait for one shard; more wait at their connections.
 const MAILBOX: usize = 1024;
-/// Shards that are asked at a time for their groups: each may have to read its log first.
-const LISTED_AT_ONCE: usize = 8;
+/// Shards that are asked at a time, where all are: each may have to read its log first.
+const ASKED_AT_ONCE: usize = 8;
 
 /// How long the end waits for a log that does not answer.
 const CLOSE_GRACE: Duration = Duration::from_secs(10);
@@ -60,7 +65,7 @@ pub(crate) struct Coordination<C = Store>(Arc<Inner<C>>);
 
 struct Inner<C> {
     catalog: C,
-    config: GroupConfig,
+    rules: Rules,
     topic: TopicName,
     known: Mutex<Known>,
     phase: watch::Sender<Phase>,
@@ -98,6 +103,8 @@ enum Question {
     Request(Request),
     /// Which groups it has.
     List,
+    /// To remove the offsets of a topic that is gone, by the name it has in records.
+    ForgetTopic(Name),
 }
 
 type ReplySlot = oneshot::Sender<Result<Reply, CoordinationError>>;
@@ -111,18 +118,18 @@ impl<C> Clone for Coordination<C> {
 impl<C> fmt::Debug for Coordination<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Coordination")
-            .field("config", &self.0.config)
+            .field("config", &self.0.rules.config)
             .finish_non_exhaustive()
     }
 }
 
 impl<C: Catalog> Coordination<C> {
     /// Coordinators that keep their records in this catalog. None runs before it is asked.
-    pub(crate) fn new(catalog: C, config: GroupConfig) -> Self {
+    pub(crate) fn new(catalog: C, config: GroupConfig, names: TopicNames) -> Self {
         let topic = TopicName::new(kop_store::CONSUMER_OFFSETS);
         Self(Arc::new(Inner {
             catalog,
-            config,
+            rules: Rules { config, names },
             topic: topic.expect("Kafka's own name is a legal one"),
             known: Mutex::default(),
             phase: watch::Sender::new(Phase::Serving),
@@ -150,7 +157,7 @@ impl<C: Catalog> Coordination<C> {
         };
         let lists = stream::iter(0..partitions)
             .map(|index| async move { self.list_shard(index).await })
-            .buffer_unordered(LISTED_AT_ONCE);
+            .buffer_unordered(ASKED_AT_ONCE);
         let mut groups: Vec<ListedGroup> = lists.try_concat().await?;
         groups.sort_by(|a, b| a.group.cmp(&b.group));
         Ok(groups)
@@ -217,7 +224,7 @@ impl<C: Catalog> Coordination<C> {
         let phase = self.0.phase.subscribe();
         let inner = Arc::clone(&self.0);
         let shard = async move {
-            let ended = shard::run(&inner.catalog, &id, &inner.config, mailbox, phase).await;
+            let ended = shard::run(&inner.catalog, &id, &inner.rules, mailbox, phase).await;
             if let Err(error) = ended {
                 warn!(cause = error_chain(&error), "group shard ended");
                 if error.means_no_topic() {

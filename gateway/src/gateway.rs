@@ -1,5 +1,5 @@
 //! What all connections share.
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use kop_config::{Config, HostPort};
 use kop_coordinator::GroupConfig;
@@ -67,16 +67,12 @@ impl Gateway {
                 }
             })
             .collect();
-        let delay = config.group_initial_rebalance_delay.as_millis();
-        let groups = GroupConfig {
-            initial_rebalance_delay_ms: u64::try_from(delay).unwrap_or(u64::MAX),
-            ..GroupConfig::default()
-        };
+        let groups = group_config(&config.groups);
         let memory = config.limits.memory_bytes;
         Arc::new(Self {
             cluster_id: crate::topics::cluster_id(&config.store),
             advertised,
-            coordination: Coordination::new(store.clone(), groups),
+            coordination: Coordination::new(store.clone(), groups, store.topic_names()),
             store,
             partitions: Partitions::default(),
             topics: Arc::default(),
@@ -92,5 +88,29 @@ impl Gateway {
     /// This gateway's node id, as Kafka's messages carry it.
     pub(crate) fn node_id(&self) -> kop_wire::kafka_protocol::messages::BrokerId {
         self.config.node_id.into()
+    }
+}
+
+/// The coordinators' rules: what is configured, and limits that are not.
+fn group_config(configured: &kop_config::Groups) -> GroupConfig {
+    let kop_config::Groups {
+        initial_rebalance_delay,
+        min_session_timeout,
+        max_session_timeout,
+        max_size,
+        offsets_retention,
+        offsets_retention_check_interval,
+        offset_metadata_bytes,
+    } = *configured;
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    GroupConfig {
+        initial_rebalance_delay_ms: millis(initial_rebalance_delay),
+        min_session_timeout_ms: millis(min_session_timeout),
+        max_session_timeout_ms: millis(max_session_timeout),
+        max_group_size: max_size,
+        offset_retention_ms: millis(offsets_retention),
+        offset_retention_check_ms: millis(offsets_retention_check_interval),
+        max_offset_metadata_bytes: offset_metadata_bytes,
+        ..GroupConfig::default()
     }
 }

@@ -2,7 +2,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Buf as _;
-use kop_coordinator::{Command, GroupConfig, Groups, Record, Reply, Ticket, TimerChange, fuzzing};
+use kop_coordinator::{
+    Command, GroupConfig, Groups, Record, Reply, Ticket, TimerChange, TopicNames, fuzzing,
+};
 
 /// A record's key and value: `[key length u16][key][value length u16, ffff for none][value]`, one
 /// behind the other. The length of the last one may be larger than what is there.
@@ -27,20 +29,20 @@ fn part<'a>(bytes: &mut &'a [u8], length: u16) -> &'a [u8] {
 
 /// A partition of `__consumer_offsets`, read and replayed.
 pub fn group_log(bytes: &[u8]) {
-    let mut groups = Groups::new(GroupConfig::default());
+    let mut groups = Groups::new(GroupConfig::default(), TopicNames::verbatim());
     for (key, value) in records(bytes) {
         if let Ok(Some(record)) = Record::decode(key, value) {
             written_and_read(&record);
-            groups.replay(&record);
+            groups.replay(&record, -1);
         }
     }
-    // Members get their time, then it runs out for all of them.
+    // Members get their time, then it runs out for all of them, and later that of their offsets.
     let mut now = 1;
     let mut output = groups.resume(now);
     let mut timers = BTreeMap::new();
     for _ in 0..1_000 {
         for record in &output.records {
-            groups.replay(record);
+            groups.replay(record, i64::try_from(now).expect("a short time"));
         }
         for change in output.timers {
             match change {

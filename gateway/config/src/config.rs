@@ -22,8 +22,8 @@ pub struct Config {
     pub auto_create_topics: bool,
     /// How log lines look.
     pub log_format: LogFormat,
-    /// How long a new consumer group waits for more members before its first assignment.
-    pub group_initial_rebalance_delay: Duration,
+    /// Rules of consumer groups and their offsets.
+    pub groups: Groups,
     /// What the gateway takes at the most.
     pub limits: Limits,
 }
@@ -73,6 +73,25 @@ pub struct PulsarConfig {
     pub metadata_namespace: String,
     /// How new records are laid out in Pulsar entries.
     pub entry_format: EntryFormat,
+}
+
+/// Rules of consumer groups and their offsets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Groups {
+    /// How long a new group waits for more members before its first assignment.
+    pub initial_rebalance_delay: Duration,
+    /// Shortest session timeout that a member may ask for.
+    pub min_session_timeout: Duration,
+    /// Longest session timeout that a member may ask for.
+    pub max_session_timeout: Duration,
+    /// Members of one group at the most.
+    pub max_size: usize,
+    /// How long committed offsets are kept that nobody uses (KIP-211).
+    pub offsets_retention: Duration,
+    /// How often offsets are looked through for such.
+    pub offsets_retention_check_interval: Duration,
+    /// Length of the text stored with an offset at the most.
+    pub offset_metadata_bytes: usize,
 }
 
 /// What the gateway takes at the most.

@@ -11,7 +11,7 @@ mod validate;
 
 pub use address::{HostPort, InvalidHostPort};
 pub use config::{
-    Config, Durability, EntryFormat, Limits, Listener, LogFormat, PulsarConfig, StoreConfig,
+    Config, Durability, EntryFormat, Groups, Limits, Listener, LogFormat, PulsarConfig, StoreConfig,
 };
 pub use raw::{InvalidFile, RawConfig};
 pub use validate::ConfigError;

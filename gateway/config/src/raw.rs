@@ -132,6 +132,40 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_initial_rebalance_delay_ms: Option<u32>,
 
+    /// Shortest session timeout that a member of a group may ask for [default: 6000]
+    #[arg(long, env = "KOP_GROUP_MIN_SESSION_TIMEOUT_MS", value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_min_session_timeout_ms: Option<u32>,
+
+    /// Longest session timeout that a member of a group may ask for [default: 1800000]
+    #[arg(long, env = "KOP_GROUP_MAX_SESSION_TIMEOUT_MS", value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_max_session_timeout_ms: Option<u32>,
+
+    /// Members that one group may have [default: 2000]
+    #[arg(long, env = "KOP_GROUP_MAX_SIZE", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_max_size: Option<u32>,
+
+    /// How long committed offsets are kept that nobody uses [default: 10080, a week]
+    #[arg(long, env = "KOP_OFFSETS_RETENTION_MINUTES", value_name = "MINUTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offsets_retention_minutes: Option<u32>,
+
+    /// How often offsets are looked through for such [default: 600000]
+    #[arg(
+        long,
+        env = "KOP_OFFSETS_RETENTION_CHECK_INTERVAL_MS",
+        value_name = "MS"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offsets_retention_check_interval_ms: Option<u32>,
+
+    /// Longest text that may be stored with an offset [default: 4096]
+    #[arg(long, env = "KOP_OFFSET_METADATA_MAX_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset_metadata_max_bytes: Option<u32>,
+
     /// Largest record batch that is taken, in bytes [default: 1048588]
     #[arg(long, env = "KOP_MAX_MESSAGE_BYTES", value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,6 +240,12 @@ impl RawConfig {
             node_id,
             log_format,
             group_initial_rebalance_delay_ms,
+            group_min_session_timeout_ms,
+            group_max_session_timeout_ms,
+            group_max_size,
+            offsets_retention_minutes,
+            offsets_retention_check_interval_ms,
+            offset_metadata_max_bytes,
             max_message_bytes,
             max_request_bytes,
             max_memory_bytes,
@@ -233,6 +273,18 @@ impl RawConfig {
             group_initial_rebalance_delay_ms: self
                 .group_initial_rebalance_delay_ms
                 .or(group_initial_rebalance_delay_ms),
+            group_min_session_timeout_ms: self
+                .group_min_session_timeout_ms
+                .or(group_min_session_timeout_ms),
+            group_max_session_timeout_ms: self
+                .group_max_session_timeout_ms
+                .or(group_max_session_timeout_ms),
+            group_max_size: self.group_max_size.or(group_max_size),
+            offsets_retention_minutes: self.offsets_retention_minutes.or(offsets_retention_minutes),
+            offsets_retention_check_interval_ms: self
+                .offsets_retention_check_interval_ms
+                .or(offsets_retention_check_interval_ms),
+            offset_metadata_max_bytes: self.offset_metadata_max_bytes.or(offset_metadata_max_bytes),
             max_message_bytes: self.max_message_bytes.or(max_message_bytes),
             max_request_bytes: self.max_request_bytes.or(max_request_bytes),
             max_memory_bytes: self.max_memory_bytes.or(max_memory_bytes),

@@ -5,6 +5,8 @@ use crate::{
     Config, HostPort, InvalidHostPort, Limits, Listener, PulsarConfig, RawConfig, StoreConfig,
 };
 
+mod groups;
+
 /// The name of a listener that was given without one.
 const DEFAULT_LISTENER: &str = "PLAINTEXT";
 const MOST_PARTITIONS: u32 = 10_000;
@@ -102,14 +104,8 @@ impl RawConfig {
         }
         let auto_create_topics = self.auto_create_topics.unwrap_or(true);
         let log_format = self.log_format.unwrap_or_default();
-        let delay = self.group_initial_rebalance_delay_ms;
+        let groups = groups::groups(&self)?;
         let store = store(self)?;
-        // A lone process is for trying and testing, where three seconds before the first record
-        // are felt; in front of Pulsar many members come at a time, as in Kafka.
-        let usual_delay = match store {
-            StoreConfig::Embedded { .. } => 0,
-            StoreConfig::Pulsar(_) => 3000,
-        };
         Ok(Config {
             node_id,
             listeners,
@@ -118,7 +114,7 @@ impl RawConfig {
             default_partitions,
             auto_create_topics,
             log_format,
-            group_initial_rebalance_delay: milliseconds(delay.unwrap_or(usual_delay)),
+            groups,
             limits,
         })
     }

@@ -10,8 +10,26 @@ pub enum Command {
     Request(Ticket, Request),
     /// Someone wants to know all groups of the shard; the answer will carry the ticket.
     ListGroups(Ticket),
+    /// A topic, by the name it has in records, is gone, and so are all offsets committed for it; the
+    /// answer will carry the ticket.
+    ForgetTopic(Ticket, Name),
     /// A timer that an earlier output set is due.
     Timer(Timer),
+}
+
+impl Command {
+    /// Whether the command removes what the log has, so that it must not be handed in before the
+    /// records of all earlier outputs are replayed: an offset that is being committed would be missed,
+    /// or its tombstone would come after it.
+    #[must_use]
+    pub fn sweeps(&self) -> bool {
+        match self {
+            Self::Request(_, Request::DeleteGroup(_) | Request::DeleteOffsets(_))
+            | Self::ForgetTopic(..)
+            | Self::Timer(Timer::Expiry) => true,
+            Self::Request(..) | Self::ListGroups(_) | Self::Timer(_) => false,
+        }
+    }
 }
 
 /// A client's request about one group.
@@ -167,6 +185,9 @@ pub struct CommitOffsets {
     pub member: Option<MemberId>,
     /// Set for a static member.
     pub instance: Option<InstanceId>,
+    /// How long the offsets are to be kept from now on, in milliseconds, whatever the coordinator's own
+    /// retention; `None` from version 5 on, and where a client does not say (KIP-211).
+    pub retention_ms: Option<u64>,
     /// What is committed; the answer has one result for each, in this order.
     pub offsets: Vec<OffsetToCommit>,
 }
@@ -231,8 +252,6 @@ pub struct DeleteOffsets {
 pub struct OffsetToDelete {
     /// The topic, by the name it has in records.
     pub topic: Name,
-    /// Other names that members may have subscribed to it by.
-    pub also_known_as: Vec<Name>,
     /// The partition's number.
     pub partition: i32,
 }

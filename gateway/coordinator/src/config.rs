@@ -24,9 +24,12 @@ pub struct GroupConfig {
     pub max_offsets_per_group: usize,
     /// Bytes of the text a client may store with an offset (`offset.metadata.max.bytes`).
     pub max_offset_metadata_bytes: usize,
-    /// How long a committed offset is worth keeping (`offsets.retention.minutes`, here in
-    /// milliseconds). It is written into each commit, where KoP reads it.
+    /// How long a committed offset is kept that nobody uses (`offsets.retention.minutes`, here in
+    /// milliseconds; KIP-211).
     pub offset_retention_ms: u64,
+    /// How often offsets are looked through for such as nobody uses
+    /// (`offsets.retention.check.interval.ms`).
+    pub offset_retention_check_ms: u64,
 }
 
 impl Default for GroupConfig {
@@ -42,6 +45,7 @@ impl Default for GroupConfig {
             max_offsets_per_group: 200_000,
             max_offset_metadata_bytes: 4_096,
             offset_retention_ms: 7 * 24 * 60 * 60 * 1_000,
+            offset_retention_check_ms: 10 * 60 * 1_000,
         }
     }
 }

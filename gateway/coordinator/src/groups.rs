@@ -6,36 +6,43 @@ use crate::hard::Hard;
 use crate::offsets;
 use crate::{
     Command, CommitOffsets, GroupConfig, GroupError, GroupId, Join, Leave, Output, Record, Reply,
-    Request, Ticket, Timer,
+    Request, Ticket, Timer, TimerChange, TopicNames,
 };
 
 /// All groups of one partition of `__consumer_offsets`.
 #[derive(Debug)]
 pub struct Groups {
     pub(crate) config: GroupConfig,
+    pub(crate) names: TopicNames,
     pub(crate) hard: Hard,
     /// Groups that have, or had in this run, members.
     pub(crate) live: HashMap<GroupId, Group>,
     /// What `live` takes in memory, in bytes.
     weight: usize,
+    /// Records that were put out and have not been replayed.
+    unsettled: usize,
 }
 
 impl Groups {
     /// A shard whose log is empty.
     #[must_use]
-    pub fn new(config: GroupConfig) -> Self {
+    pub fn new(config: GroupConfig, names: TopicNames) -> Self {
         Self {
             config,
+            names,
             hard: Hard::default(),
             live: HashMap::new(),
             weight: 0,
+            unsettled: 0,
         }
     }
 
     /// Makes what a durable record says so: each record of the log at start-up, then each record of
-    /// an [`Output`] once it is appended.
-    pub fn replay(&mut self, record: &Record) {
-        self.hard.replay(record);
+    /// an [`Output`] once it is appended. `at` is the record's timestamp in the log, in milliseconds
+    /// since the epoch, negative where it has none; a restart must be given the same.
+    pub fn replay(&mut self, record: &Record, at: i64) {
+        self.unsettled = self.unsettled.saturating_sub(1);
+        self.hard.replay(record, at);
         if let Record::Group { group, value: None } = record
             && let Some(group) = self.live.get_mut(group)
         {
@@ -70,14 +77,20 @@ impl Groups {
             self.weight += group.weight();
             self.live.insert(id.clone(), group);
         }
+        let look = now.saturating_add(self.config.offset_retention_check_ms);
+        out.timers.push(TimerChange::Set(Timer::Expiry, look));
         out
     }
 
     /// What follows from a command at `now`, in milliseconds that never run backwards.
     ///
     /// Durable state does not change before the output's records are replayed; a command in between
-    /// sees committed offsets as they were.
+    /// sees committed offsets as they were, and must be none that [sweeps](Command::sweeps).
     pub fn handle(&mut self, now: u64, command: Command) -> Output {
+        debug_assert!(
+            self.unsettled == 0 || !command.sweeps(),
+            "{command:?} before earlier records were replayed"
+        );
         let mut out = Output::default();
         match command {
             Command::Request(ticket, request) => {
@@ -93,8 +106,13 @@ impl Groups {
             Command::ListGroups(ticket) => {
                 out.replies.push((ticket, Reply::ListGroups(self.list())));
             }
+            Command::ForgetTopic(ticket, topic) => {
+                let count = self.forget_topic(&mut out, &topic);
+                out.replies.push((ticket, Reply::ForgetTopic(count)));
+            }
             Command::Timer(timer) => self.timer(now, &mut out, &timer),
         }
+        self.unsettled += out.records.len();
         out
     }
 
@@ -201,11 +219,11 @@ impl Groups {
         commit: CommitOffsets,
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         let group = commit.group.clone();
-        let is_logged = self.hard.group(&group).is_some();
+        let is_known = self.hard.knows(&group);
         match self.with(now, out, &group) {
             Some((group, mut turn)) => group.admit_commit(&mut turn, &commit)?,
             None if commit.generation < 0 => {}
-            None if is_logged => return Err(GroupError::UnknownMember),
+            None if is_known => return Err(GroupError::UnknownMember),
             None => return Err(GroupError::IllegalGeneration),
         }
         let mut turn = Turn {
@@ -218,13 +236,16 @@ impl Groups {
     }
 
     fn timer(&mut self, now: u64, out: &mut Output, timer: &Timer) {
-        let (Timer::Join(id) | Timer::Sync(id) | Timer::Session(id, _)) = timer;
+        let (Timer::Join(id) | Timer::Sync(id) | Timer::Session(id, _)) = timer else {
+            return self.expire(now, out);
+        };
         let before = self.weight_of(id);
         if let Some((group, mut turn)) = self.with(now, out, id) {
             match timer {
                 Timer::Join(_) => group.join_timer_ran_out(&mut turn),
                 Timer::Sync(_) => group.sync_timer_ran_out(&mut turn),
                 Timer::Session(_, member) => group.session_ran_out(&mut turn, member),
+                Timer::Expiry => {}
             }
         }
         self.reweigh(id, before);

@@ -1,5 +1,5 @@
 //! What the log says, and nothing else.
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{CommittedOffset, GroupId, GroupMetadata, Name, Record};
 
@@ -18,12 +18,17 @@ pub(crate) struct GroupOffsets {
 }
 
 impl Hard {
-    /// Makes what one record says so. Replaying the same records gives the same state.
-    pub fn replay(&mut self, record: &Record) {
+    /// Makes what one record says so; `at` is the record's timestamp in the log, in milliseconds since
+    /// the epoch, negative where it has none. Replaying the same records gives the same state.
+    pub fn replay(&mut self, record: &Record, at: i64) {
         match record {
             Record::Group { group, value } => match value {
                 Some(metadata) => {
-                    self.groups.insert(group.clone(), metadata.clone());
+                    let mut metadata = metadata.clone();
+                    // Most records do not say since when: since they were written.
+                    let written = Some(at).filter(|at| *at >= 0);
+                    metadata.state_timestamp = metadata.state_timestamp.or(written);
+                    self.groups.insert(group.clone(), metadata);
                 }
                 None => {
                     self.groups.remove(group);
@@ -69,6 +74,11 @@ impl Hard {
         self.groups.contains_key(group) || self.offsets.contains_key(group)
     }
 
+    /// Every group that the log has anything of, by name.
+    pub(crate) fn ids(&self) -> BTreeSet<&GroupId> {
+        self.groups.keys().chain(self.offsets.keys()).collect()
+    }
+
     pub(crate) fn all_offsets(&self) -> impl Iterator<Item = (&GroupId, &GroupOffsets)> {
         self.offsets.iter()
     }
@@ -100,6 +110,17 @@ impl GroupOffsets {
 
     pub(crate) fn get(&self, topic: &Name, partition: i32) -> Option<&CommittedOffset> {
         self.topics.get(topic)?.get(&partition)
+    }
+
+    /// The topics, each with its partitions' offsets.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = (&Name, &BTreeMap<i32, CommittedOffset>)> {
+        self.topics.iter()
+    }
+
+    /// The partitions of one topic.
+    pub(crate) fn partitions(&self, topic: &Name) -> impl Iterator<Item = i32> {
+        let partitions = self.topics.get(topic).into_iter();
+        partitions.flat_map(|partitions| partitions.keys().copied())
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -12,12 +12,14 @@
 //! `handle` changes it, and a restart loses it, as in Kafka.
 //!
 //! It serves the classic group protocol (JoinGroup, SyncGroup, Heartbeat, LeaveGroup) with static
-//! membership (KIP-345) and required member ids (KIP-394), and lists, describes and deletes groups. It
-//! does not expire offsets, and knows no transactions and none of KIP-848's consumer groups.
+//! membership (KIP-345) and required member ids (KIP-394), lists, describes and deletes groups, and
+//! forgets offsets that nobody uses (KIP-211). It knows no transactions and none of KIP-848's consumer
+//! groups.
 mod classic;
 mod command;
 mod config;
 mod error;
+mod expiry;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod groups;
@@ -30,6 +32,7 @@ mod partition;
 mod record;
 mod removal;
 mod subscription;
+mod topic_names;
 
 pub use command::{
     Command, CommitOffsets, DeleteGroup, DeleteOffsets, DescribeGroup, FetchOffsets, Heartbeat,
@@ -46,3 +49,4 @@ pub use output::{
 pub use overview::{DescribedGroup, DescribedMember, GroupState, ListedGroup};
 pub use partition::partition_of;
 pub use record::{CommittedOffset, GroupMetadata, MemberMetadata, Record, RecordError};
+pub use topic_names::TopicNames;

@@ -17,13 +17,15 @@ pub(crate) fn commit(
         .config
         .max_offsets_per_group
         .saturating_sub(known.map_or(0, GroupOffsets::len));
+    let expire = commit.retention_ms.map(|ms| turn.now.saturating_add(ms));
+    let expire = expire.map(|at| i64::try_from(at).unwrap_or(i64::MAX));
     let mut outcomes = Vec::with_capacity(commit.offsets.len());
     for offset in commit.offsets {
         let is_new = known.is_none_or(|known| known.get(&offset.topic, offset.partition).is_none());
         let outcome = if is_new && room == 0 {
             Err(GroupError::TooManyOffsets)
         } else {
-            record(turn, offset)
+            record(turn, offset, expire)
         };
         if let Ok(record) = outcome {
             room = room.saturating_sub(usize::from(is_new));
@@ -36,7 +38,11 @@ pub(crate) fn commit(
     outcomes
 }
 
-fn record(turn: &Turn<'_>, offset: OffsetToCommit) -> Result<Record, GroupError> {
+fn record(
+    turn: &Turn<'_>,
+    offset: OffsetToCommit,
+    expire_timestamp: Option<i64>,
+) -> Result<Record, GroupError> {
     let OffsetToCommit {
         topic,
         partition,
@@ -48,7 +54,6 @@ fn record(turn: &Turn<'_>, offset: OffsetToCommit) -> Result<Record, GroupError>
     }
     let metadata = Name::new(&metadata).map_err(|_| GroupError::OffsetMetadataTooLarge)?;
     let commit_timestamp = i64::try_from(turn.now).unwrap_or(i64::MAX);
-    let retention = i64::try_from(turn.config.offset_retention_ms).unwrap_or(i64::MAX);
     Ok(Record::Offset {
         group: turn.group.clone(),
         topic,
@@ -58,7 +63,7 @@ fn record(turn: &Turn<'_>, offset: OffsetToCommit) -> Result<Record, GroupError>
             leader_epoch: -1,
             metadata,
             commit_timestamp,
-            expire_timestamp: Some(commit_timestamp.saturating_add(retention)),
+            expire_timestamp,
         }),
     })
 }

@@ -58,6 +58,8 @@ pub enum Reply {
     DeleteOffsets(Result<Vec<Result<(), GroupError>>, GroupError>),
     /// To a list: the shard's groups by name.
     ListGroups(Vec<ListedGroup>),
+    /// To a topic's end: how many offsets were forgotten.
+    ForgetTopic(usize),
 }
 
 /// A member is part of a generation.
@@ -121,6 +123,8 @@ pub enum Timer {
     Sync(GroupId),
     /// The member has been silent for too long.
     Session(GroupId, MemberId),
+    /// It is time to look for offsets that have outlived their retention.
+    Expiry,
 }
 
 /// A timer is to be set, moved or stopped.

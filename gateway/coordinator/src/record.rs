@@ -52,7 +52,8 @@ pub struct CommittedOffset {
     pub metadata: Name,
     /// When it was committed, in milliseconds since the epoch.
     pub commit_timestamp: i64,
-    /// When it may be forgotten, in milliseconds since the epoch, where the record says.
+    /// When it may be forgotten, in milliseconds since the epoch, where its client said, or where KoP
+    /// wrote it; `None` leaves that to the coordinator (KIP-211).
     pub expire_timestamp: Option<i64>,
 }
 
@@ -67,7 +68,8 @@ pub struct GroupMetadata {
     pub protocol: Option<Name>,
     /// Who assigns; `None` in an empty group.
     pub leader: Option<MemberId>,
-    /// Since when the group is in this state, in milliseconds since the epoch, where the record says.
+    /// Since when the group is in this state, in milliseconds since the epoch. Replay fills it in from
+    /// the record's own timestamp where the value does not say.
     pub state_timestamp: Option<i64>,
     /// The members and their assignments.
     pub members: Vec<MemberMetadata>,

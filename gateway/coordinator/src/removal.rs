@@ -3,11 +3,8 @@ use crate::{
     DeleteOffsets, GroupError, GroupId, Groups, Name, OffsetToDelete, Output, Record,
     classic::{State, Turn},
     hard::Hard,
-    subscription,
+    subscription::Subscribed,
 };
-
-/// The protocol type of groups whose subscriptions the coordinator can read.
-const CONSUMER: &str = "consumer";
 
 impl Groups {
     /// Removes a group that has no members, and all its offsets.
@@ -42,20 +39,25 @@ impl Groups {
         delete: DeleteOffsets,
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         let id = &delete.group;
+        if id.as_str().is_empty() {
+            return Err(GroupError::InvalidGroupId);
+        }
         if !self.exists(id) {
             return Err(GroupError::GroupNotFound);
         }
-        let subscribed = self.subscribed(id)?;
+        let subscribed = self.subscribed(id);
+        if let Subscribed::Foreign = subscribed {
+            return Err(GroupError::GroupNotEmpty);
+        }
+        let is_read = |topic: &Name| match &subscribed {
+            Subscribed::To(subscription) => subscription.includes(topic),
+            Subscribed::Unreadable | Subscribed::Foreign => true,
+        };
         let known = self.hard.offsets(id);
         let mut outcomes = Vec::with_capacity(delete.offsets.len());
         for offset in delete.offsets {
-            let OffsetToDelete {
-                topic,
-                also_known_as,
-                partition,
-            } = offset;
-            let mut names = std::iter::once(&topic).chain(&also_known_as);
-            if names.any(|name| subscribed.includes(name)) {
+            let OffsetToDelete { topic, partition } = offset;
+            if is_read(&topic) {
                 outcomes.push(Err(GroupError::SubscribedToTopic));
                 continue;
             }
@@ -72,39 +74,21 @@ impl Groups {
         Ok(outcomes)
     }
 
-    fn subscribed(&self, id: &GroupId) -> Result<Subscribed, GroupError> {
-        let live = self.live.get(id).filter(|g| g.state() != State::Empty);
-        let Some(group) = live else {
-            return Ok(Subscribed::To(Vec::new()));
-        };
-        if group.protocol_type().map(Name::as_str) != Some(CONSUMER) {
-            // What its members read is known to them alone.
-            return Err(GroupError::GroupNotEmpty);
+    /// Removes all offsets of a topic that is no more, and says how many.
+    pub(crate) fn forget_topic(&self, out: &mut Output, topic: &Name) -> usize {
+        let before = out.records.len();
+        for id in self.hard.ids() {
+            let partitions = self.hard.offsets(id).into_iter();
+            let partitions = partitions.flat_map(|known| known.partitions(topic));
+            out.records
+                .extend(partitions.map(|partition| Record::Offset {
+                    group: id.clone(),
+                    topic: topic.clone(),
+                    partition,
+                    value: None,
+                }));
         }
-        let mut topics = Vec::new();
-        for subscription in group.subscriptions() {
-            match subscription::topics(subscription) {
-                Some(some) => topics.extend(some),
-                None => return Ok(Subscribed::Perhaps),
-            }
-        }
-        Ok(Subscribed::To(topics))
-    }
-}
-
-/// What a group's members read.
-enum Subscribed {
-    To(Vec<Name>),
-    /// A member speaks a dialect that is not understood: it might read anything.
-    Perhaps,
-}
-
-impl Subscribed {
-    fn includes(&self, topic: &Name) -> bool {
-        match self {
-            Self::To(topics) => topics.contains(topic),
-            Self::Perhaps => true,
-        }
+        out.records.len() - before
     }
 }
 
@@ -118,8 +102,11 @@ pub(crate) fn bury(hard: &Hard, id: &GroupId, out: &mut Output) {
         value: None,
     });
     out.records.extend(offsets);
-    out.records.push(Record::Group {
-        group: id.clone(),
-        value: None,
-    });
+    // A group that never had members has no record of its own.
+    if hard.group(id).is_some() {
+        out.records.push(Record::Group {
+            group: id.clone(),
+            value: None,
+        });
+    }
 }

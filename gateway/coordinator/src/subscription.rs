@@ -1,5 +1,53 @@
-//! The topics in a consumer's subscription. Its bytes are the client's: nothing is believed.
-use crate::Name;
+//! What a group's members read. The bytes are the clients': nothing is believed.
+use std::collections::BTreeSet;
+
+use crate::{GroupId, Groups, Name, classic::State};
+
+/// The protocol type of groups whose subscriptions the coordinator can read.
+const CONSUMER: &str = "consumer";
+
+/// What is known of what a group's members read.
+#[derive(Debug)]
+pub(crate) enum Subscribed {
+    /// All of it; nothing, where there are no members.
+    To(Subscription),
+    /// Nothing: they are consumers, but a subscription cannot be read.
+    Unreadable,
+    /// Nothing: they are no consumers.
+    Foreign,
+}
+
+/// Topics that members read, by the names they have in records.
+#[derive(Debug, Default)]
+pub(crate) struct Subscription(BTreeSet<Name>);
+
+impl Subscription {
+    pub(crate) fn includes(&self, topic: &Name) -> bool {
+        self.0.contains(topic)
+    }
+}
+
+impl Groups {
+    /// What the members of a group read.
+    pub(crate) fn subscribed(&self, id: &GroupId) -> Subscribed {
+        let live = self.live.get(id).filter(|g| g.state() != State::Empty);
+        let Some(group) = live else {
+            return Subscribed::To(Subscription::default());
+        };
+        if group.protocol_type().map(Name::as_str) != Some(CONSUMER) {
+            return Subscribed::Foreign;
+        }
+        let mut read = Subscription::default();
+        for subscription in group.subscriptions() {
+            let Some(topics) = topics(subscription) else {
+                return Subscribed::Unreadable;
+            };
+            read.0
+                .extend(topics.into_iter().map(|name| self.names.stored(name)));
+        }
+        Subscribed::To(read)
+    }
+}
 
 /// The topics of a `ConsumerProtocolSubscription`, which stand first in all its versions; `None`
 /// where these bytes are none.

@@ -1,4 +1,8 @@
-//! DeleteTopics, versions 1 to 6; from version 6 on by name or id (KIP-516).
+//! DeleteTopics, versions 1 to 6; from version 6 on by name or id (KIP-516). Offsets that groups have
+//! committed for a topic go with it.
+use std::sync::Arc;
+
+use kop_coordinator::Name;
 use kop_store::{Catalog as _, TopicClass};
 use kop_wire::{
     TopicName,
@@ -67,10 +71,17 @@ async fn delete(call: &Call, name: TopicName) -> Result<TopicName, Refusal> {
         let why = "internal topics belong to the gateway";
         return Err(Refusal::new(ResponseError::InvalidRequest, why));
     }
-    let gateway = &call.gateway;
-    gateway.store.delete(&name).await?;
-    info!(topic = %name, peer = %call.peer, "topic deleted");
-    gateway.partitions.forget_topic(&name);
-    gateway.topics.forget(&name);
-    Ok(name)
+    let (gateway, peer) = (Arc::clone(&call.gateway), call.peer);
+    // What has begun is brought to its end, though the client may be gone by then.
+    let deleting = tokio::spawn(async move {
+        gateway.store.delete(&name).await?;
+        info!(topic = %name, %peer, "topic deleted");
+        gateway.partitions.forget_topic(&name);
+        gateway.topics.forget(&name);
+        let stored = Name::new(&gateway.store.stored_topic_name(&name))?;
+        gateway.coordination.forget_topic(&stored).await;
+        Ok(name)
+    });
+    let broken = |_| Refusal::from(ResponseError::UnknownServerError);
+    deleting.await.map_err(broken)?
 }

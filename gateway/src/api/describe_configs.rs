@@ -206,11 +206,27 @@ fn of_broker(call: &Call) -> Vec<Setting> {
         }),
         always("default.replication.factor", Type::Int, "1"),
         configured.setting("group.initial.rebalance.delay.ms", Type::Int, |c| {
-            c.group_initial_rebalance_delay.as_millis()
+            c.groups.initial_rebalance_delay.as_millis()
+        }),
+        configured.setting("group.max.session.timeout.ms", Type::Int, |c| {
+            c.groups.max_session_timeout.as_millis()
+        }),
+        configured.setting("group.max.size", Type::Int, |c| c.groups.max_size),
+        configured.setting("group.min.session.timeout.ms", Type::Int, |c| {
+            c.groups.min_session_timeout.as_millis()
         }),
         configured.setting("max.connections", Type::Int, |c| c.limits.connections),
         configured.setting("message.max.bytes", Type::Int, |c| c.limits.message_bytes),
         configured.setting("node.id", Type::Int, |c| c.node_id),
+        configured.setting("offset.metadata.max.bytes", Type::Int, |c| {
+            c.groups.offset_metadata_bytes
+        }),
+        configured.setting("offsets.retention.check.interval.ms", Type::Long, |c| {
+            c.groups.offsets_retention_check_interval.as_millis()
+        }),
+        configured.setting("offsets.retention.minutes", Type::Int, |c| {
+            c.groups.offsets_retention.as_secs() / 60
+        }),
         configured.setting("num.partitions", Type::Int, |c| c.default_partitions),
         always(
             "offsets.topic.num.partitions",

@@ -1,7 +1,7 @@
 //! OffsetCommit, versions 2 to 9: a group records how far it has read.
 //!
-//! Versions 2 to 4 name a retention time, which is not honoured, as in Kafka since 2.1 for groups in
-//! use. Version 6 adds the leader epoch, which the stored record has no place for: it is answered as
+//! Versions 2 to 4 may name a retention time, which the offsets then have in place of the gateway's
+//! (KIP-211); −1 names none. Version 6 adds the leader epoch, which the stored record has no place for: it is answered as
 //! unknown. Version 7 adds the group instance id (KIP-345). Version 9 is for KIP-848's groups, whose
 //! members this gateway never has: it is served as 8.
 use kop_coordinator::{CommitOffsets, Name, OffsetToCommit, Reply, Request};
@@ -84,6 +84,7 @@ async fn commit(
         generation: request.generation_id_or_member_epoch,
         member: groups::member(&request.member_id)?,
         instance: groups::instance(request.group_instance_id.as_ref())?,
+        retention_ms: retention(request.retention_time_ms),
         offsets: offsets.collect(),
     };
     match groups::ask(call, Request::CommitOffsets(commit)).await? {
@@ -95,6 +96,11 @@ async fn commit(
         }
         other => Err(groups::misdirected(&other)),
     }
+}
+
+/// A negative time other than −1 is over at once, as in Kafka.
+fn retention(ms: i64) -> Option<u64> {
+    (ms != -1).then(|| u64::try_from(ms).unwrap_or(0))
 }
 
 fn offset(topic: Name, partition: &OffsetCommitRequestPartition) -> OffsetToCommit {

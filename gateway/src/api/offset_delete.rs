@@ -17,20 +17,15 @@ use kop_wire::{
 
 use super::{Call, error::Refusal, groups};
 
-/// A topic of the request, and the names it goes by.
-type Named = (OffsetDeleteRequestTopic, Result<Names, Refusal>);
-
-struct Names {
-    stored: Name,
-    others: Vec<Name>,
-}
+/// A topic of the request, and the name its offsets are stored under.
+type Named = (OffsetDeleteRequestTopic, Result<Name, Refusal>);
 
 pub(super) async fn handle(call: &Call, mut request: OffsetDeleteRequest) -> OffsetDeleteResponse {
     let topics = std::mem::take(&mut request.topics).into_iter();
     let topics: Vec<Named> = topics
         .map(|topic| {
-            let names = names(call, &topic.name);
-            (topic, names)
+            let name = stored_name(call, &topic.name);
+            (topic, name)
         })
         .collect();
     let response = OffsetDeleteResponse::default();
@@ -38,9 +33,9 @@ pub(super) async fn handle(call: &Call, mut request: OffsetDeleteRequest) -> Off
         Ok(results) => results.into_iter(),
         Err(Refusal { code, .. }) => return response.with_error_code(call.refuse(code)),
     };
-    let answered = topics.into_iter().map(|(topic, names)| {
+    let answered = topics.into_iter().map(|(topic, name)| {
         let partitions = topic.partitions.into_iter().map(|partition| {
-            let result = match &names {
+            let result = match &name {
                 Err(refusal) => Err(refusal.clone()),
                 // Each was asked for; one without an answer is not to be taken for deleted.
                 Ok(_) => results
@@ -59,18 +54,9 @@ pub(super) async fn handle(call: &Call, mut request: OffsetDeleteRequest) -> Off
     response.with_topics(answered.collect())
 }
 
-fn names(call: &Call, asked: &str) -> Result<Names, Refusal> {
-    let store = &call.gateway.store;
+fn stored_name(call: &Call, asked: &str) -> Result<Name, Refusal> {
     let topic = TopicName::new(asked).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
-    let stored = store.stored_topic_name(&topic);
-    let mut others = vec![Name::new(asked)?];
-    if let Some(short) = store.topic_from_stored(&stored) {
-        others.push(Name::new(short.as_str())?);
-    }
-    Ok(Names {
-        stored: Name::new(&stored)?,
-        others,
-    })
+    Ok(Name::new(&call.gateway.store.stored_topic_name(&topic))?)
 }
 
 /// One result for each partition of each topic that has a name, in the request's order.
@@ -81,12 +67,11 @@ async fn delete(
 ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
     let known = topics
         .iter()
-        .filter_map(|(topic, names)| Some((topic, names.as_ref().ok()?)));
-    let offsets = known.flat_map(|(topic, names)| {
+        .filter_map(|(topic, name)| Some((topic, name.as_ref().ok()?)));
+    let offsets = known.flat_map(|(topic, name)| {
         let partitions = topic.partitions.iter();
         partitions.map(|partition| OffsetToDelete {
-            topic: names.stored.clone(),
-            also_known_as: names.others.clone(),
+            topic: name.clone(),
             partition: partition.partition_index,
         })
     });

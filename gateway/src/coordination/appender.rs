@@ -19,20 +19,19 @@ pub(super) enum WriteError {
 /// may have been written.
 pub(super) async fn append<P: Partition>(
     partition: &P,
-    now: u64,
+    timestamp: Timestamp,
     records: &[Record],
 ) -> Result<(), WriteError> {
     let mut rest = records;
     while !rest.is_empty() {
-        let (batch, taken) = first_batch(now, rest)?;
+        let (batch, taken) = first_batch(timestamp, rest)?;
         partition.append(batch).await?;
         rest = rest.get(taken..).unwrap_or_default();
     }
     Ok(())
 }
 
-fn first_batch(now: u64, records: &[Record]) -> Result<(Batch, usize), BuildError> {
-    let timestamp = Timestamp(i64::try_from(now).unwrap_or(i64::MAX));
+fn first_batch(timestamp: Timestamp, records: &[Record]) -> Result<(Batch, usize), BuildError> {
     let mut builder = BatchBuilder::new(Compression::None);
     let mut taken = 0;
     for record in records {

@@ -106,7 +106,7 @@ fn replay_one(groups: &mut Groups, record: &kop_wire::Record, found: &mut Found)
     let key = record.key.as_deref().unwrap_or_default();
     match Record::decode(key, record.value.as_deref()) {
         Ok(Some(decoded)) => {
-            groups.replay(&decoded);
+            groups.replay(&decoded, record.timestamp.0);
             found.records += 1;
         }
         Ok(None) => found.foreign += 1,

@@ -1,8 +1,9 @@
 //! One shard: loads its log, then turns commands into records and replies, one step after another.
 use std::{collections::HashMap, time::Duration};
 
-use kop_coordinator::{Command, GroupConfig, Groups, Output, Reply, Ticket};
+use kop_coordinator::{Command, GroupConfig, Groups, Output, Reply, Ticket, TopicNames};
 use kop_store::{AppendError, Catalog, OpenError, Partition, PartitionId, ReadError};
+use kop_wire::Timestamp;
 use tokio::{
     sync::{mpsc, watch},
     time::{sleep, sleep_until},
@@ -53,16 +54,23 @@ impl ShardError {
     }
 }
 
+/// What all shards go by.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    pub(super) config: GroupConfig,
+    pub(super) names: TopicNames,
+}
+
 /// Serves the mailbox until the gateway closes, or the log fails.
 pub(super) async fn run<C: Catalog>(
     catalog: &C,
     id: &PartitionId,
-    config: &GroupConfig,
+    rules: &Rules,
     mut mailbox: mpsc::Receiver<Envelope>,
     mut phase: watch::Receiver<Phase>,
 ) -> Result<(), ShardError> {
     let loaded = tokio::select! {
-        loaded = open(catalog, id, config) => loaded,
+        loaded = open(catalog, id, rules) => loaded,
         () = answer_while_loading(&mut mailbox) => return Ok(()),
         _ = phase.wait_for(|phase| *phase == Phase::Closing) => return Ok(()),
     };
@@ -99,10 +107,10 @@ pub(super) async fn run<C: Catalog>(
 async fn open<C: Catalog>(
     catalog: &C,
     id: &PartitionId,
-    config: &GroupConfig,
+    rules: &Rules,
 ) -> Result<(C::Partition, Groups), ShardError> {
     let partition = catalog.open(id).await?;
-    let mut groups = Groups::new(config.clone());
+    let mut groups = Groups::new(rules.config.clone(), rules.names.clone());
     loader::load(&partition, &mut groups).await?;
     Ok((partition, groups))
 }
@@ -145,12 +153,12 @@ impl<P: Partition> Shard<P> {
             let mut output = Output::default();
             for envelope in requests.drain(..) {
                 let command = self.command(envelope);
-                self.step(command, &mut output);
+                self.step(command, &mut output).await?;
             }
             // After all that had come: a heartbeat that lay here while the log was slow counts.
             let now = self.clock.now();
             while let Some(timer) = self.timers.pop_due(now) {
-                self.step(Command::Timer(timer), &mut output);
+                self.step(Command::Timer(timer), &mut output).await?;
             }
             self.settle(&mut output).await?;
             match *phase.borrow() {
@@ -193,16 +201,21 @@ impl<P: Partition> Shard<P> {
         match question {
             Question::Request(request) => Command::Request(ticket, request),
             Question::List => Command::ListGroups(ticket),
+            Question::ForgetTopic(topic) => Command::ForgetTopic(ticket, topic),
         }
     }
 
     /// Lets the machine decide; nothing of it is visible yet, but for timers.
-    fn step(&mut self, command: Command, output: &mut Output) {
+    async fn step(&mut self, command: Command, output: &mut Output) -> Result<(), ShardError> {
+        if command.sweeps() {
+            self.settle(output).await?;
+        }
         let mut step = self.groups.handle(self.clock.now(), command);
         for change in step.timers.drain(..) {
             self.timers.apply(change);
         }
         output.extend(step);
+        Ok(())
     }
 
     /// Makes what was decided durable, then true, then known.
@@ -215,9 +228,10 @@ impl<P: Partition> Shard<P> {
         for change in timers {
             self.timers.apply(change);
         }
-        appender::append(&self.partition, self.clock.now(), &records).await?;
+        let timestamp = Timestamp(i64::try_from(self.clock.now()).unwrap_or(i64::MAX));
+        appender::append(&self.partition, timestamp, &records).await?;
         for record in &records {
-            self.groups.replay(record);
+            self.groups.replay(record, timestamp.0);
         }
         for (ticket, reply) in replies {
             if let Some(slot) = self.waiting.remove(&ticket) {

@@ -34,6 +34,10 @@ fn config() -> GroupConfig {
     }
 }
 
+fn coordination<C: Catalog>(catalog: C, config: GroupConfig) -> Coordination<C> {
+    Coordination::new(catalog, config, TopicNames::verbatim())
+}
+
 fn identity(id: &str, generation: i32) -> Member {
     Member {
         group: group(),
@@ -87,6 +91,7 @@ fn commit(by: Option<(&str, i32)>, offset: i64) -> Request {
         generation: by.map_or(-1, |(_, generation)| generation),
         member: by.map(|(id, _)| member(id)),
         instance: None,
+        retention_ms: None,
         offsets: vec![OffsetToCommit {
             topic: name("t"),
             partition: 0,
@@ -148,7 +153,7 @@ async fn a_group_and_its_offsets_survive_a_restart_of_the_embedded_store() {
         .unwrap()
     };
     let store = open();
-    let groups = Coordination::new(store.clone(), config());
+    let groups = coordination(store.clone(), config());
     joined(groups.ask(join("a", None)).await);
     let both = tokio::join!(groups.ask(join("b", None)), async {
         while groups.ask(heartbeat("a", 1)).await == Ok(Reply::Heartbeat(Ok(()))) {
@@ -173,7 +178,7 @@ async fn a_group_and_its_offsets_survive_a_restart_of_the_embedded_store() {
     drop((groups, store));
 
     let store = open();
-    let groups = Coordination::new(store.clone(), config());
+    let groups = coordination(store.clone(), config());
     assert_eq!(committed(&groups).await, Some(42));
     assert_eq!(
         groups.ask(heartbeat("b", 2)).await,
@@ -188,7 +193,7 @@ async fn a_group_and_its_offsets_survive_a_restart_of_the_embedded_store() {
 async fn requests_wait_a_moment_for_a_log_that_loads_and_are_then_told_so() {
     let store = FakeStore::new();
     store.set(Fault::HangingOpen);
-    let groups = Coordination::new(store.clone(), config());
+    let groups = coordination(store.clone(), config());
     assert_eq!(
         groups.ask(commit(None, 1)).await,
         Err(CoordinationError::Loading)
@@ -206,7 +211,7 @@ async fn requests_wait_a_moment_for_a_log_that_loads_and_are_then_told_so() {
 async fn a_shard_that_another_gateway_has_says_so_and_is_asked_for_again() {
     let store = FakeStore::new();
     store.set(Fault::NotOwner);
-    let groups = Coordination::new(store.clone(), config());
+    let groups = coordination(store.clone(), config());
     assert_eq!(
         groups.ask(commit(None, 1)).await,
         Err(CoordinationError::NotCoordinator)
@@ -219,7 +224,7 @@ async fn a_shard_that_another_gateway_has_says_so_and_is_asked_for_again() {
 async fn an_append_that_fails_is_never_acknowledged_and_the_log_decides_what_holds() {
     for (fault, holds) in [(Fault::FailingAppend, 1), (Fault::LostReceipt, 2)] {
         let store = FakeStore::new();
-        let groups = Coordination::new(store.clone(), config());
+        let groups = coordination(store.clone(), config());
         settled_group(&groups).await;
         assert_committed(groups.ask(commit(Some(("a", 1)), 1)).await);
         store.set(fault);
@@ -239,7 +244,7 @@ async fn an_append_that_fails_is_never_acknowledged_and_the_log_decides_what_hol
 #[tokio::test(start_paused = true)]
 async fn no_reply_is_given_before_its_records_are_durable() {
     let store = FakeStore::new();
-    let groups = Coordination::new(store.clone(), config());
+    let groups = coordination(store.clone(), config());
     assert_committed(groups.ask(commit(None, 1)).await);
     store.set(Fault::HangingAppend);
     let mut waiting = start(&groups, commit(None, 2));
@@ -255,7 +260,7 @@ async fn no_reply_is_given_before_its_records_are_durable() {
 #[tokio::test(start_paused = true)]
 async fn commits_that_come_while_one_is_written_are_written_together() {
     let store = FakeStore::new();
-    let groups = Coordination::new(store.clone(), config());
+    let groups = coordination(store.clone(), config());
     assert_committed(groups.ask(commit(None, 0)).await);
     store.set(Fault::HangingAppend);
     let first = start(&groups, commit(None, 1));
@@ -275,7 +280,7 @@ async fn commits_that_come_while_one_is_written_are_written_together() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_member_is_removed_when_its_session_runs_out() {
-    let groups = Coordination::new(FakeStore::new(), config());
+    let groups = coordination(FakeStore::new(), config());
     settled_group(&groups).await;
     tokio::time::sleep(Duration::from_millis(9_900)).await;
     assert_eq!(
@@ -290,7 +295,7 @@ async fn a_silent_member_is_removed_when_its_session_runs_out() {
 #[tokio::test(start_paused = true)]
 async fn a_member_whose_heartbeats_wait_for_a_slow_log_is_not_taken_for_silent() {
     let store = FakeStore::new();
-    let groups = Coordination::new(store.clone(), config());
+    let groups = coordination(store.clone(), config());
     settled_group(&groups).await;
     store.set(Fault::HangingAppend);
     let slow = start(&groups, commit(Some(("a", 1)), 1));
@@ -305,7 +310,7 @@ async fn a_member_whose_heartbeats_wait_for_a_slow_log_is_not_taken_for_silent()
 #[tokio::test(start_paused = true)]
 async fn a_log_that_never_answers_does_not_hold_the_end_up_for_ever() {
     let store = FakeStore::new();
-    let groups = Coordination::new(store.clone(), config());
+    let groups = coordination(store.clone(), config());
     settled_group(&groups).await;
     store.set(Fault::HangingAppend);
     let slow = start(&groups, commit(Some(("a", 1)), 1));
@@ -318,7 +323,7 @@ async fn a_log_that_never_answers_does_not_hold_the_end_up_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_goes_away_while_it_joins_does_not_hold_the_group_up_for_ever() {
-    let groups = Coordination::new(FakeStore::new(), config());
+    let groups = coordination(FakeStore::new(), config());
     settled_group(&groups).await;
     let gone = start(&groups, join("b", None));
     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -349,7 +354,7 @@ async fn a_client_that_goes_away_while_it_joins_does_not_hold_the_group_up_for_e
 
 #[tokio::test(start_paused = true)]
 async fn while_the_gateway_drains_nobody_waits_in_a_rebalance_and_commits_are_served() {
-    let groups = Coordination::new(FakeStore::new(), config());
+    let groups = coordination(FakeStore::new(), config());
     settled_group(&groups).await;
     let waiting = start(&groups, join("b", None));
     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -363,7 +368,7 @@ async fn while_the_gateway_drains_nobody_waits_in_a_rebalance_and_commits_are_se
 #[tokio::test(start_paused = true)]
 async fn closing_answers_what_has_come_and_then_nothing_more() {
     let store = FakeStore::new();
-    let groups = Coordination::new(store.clone(), config());
+    let groups = coordination(store.clone(), config());
     assert_committed(groups.ask(commit(None, 1)).await);
     store.set(Fault::HangingAppend);
     let first = start(&groups, commit(None, 2));
@@ -386,7 +391,7 @@ async fn closing_answers_what_has_come_and_then_nothing_more() {
 #[tokio::test(start_paused = true)]
 async fn leaving_is_durable() {
     let store = FakeStore::new();
-    let groups = Coordination::new(store.clone(), config());
+    let groups = coordination(store.clone(), config());
     settled_group(&groups).await;
     let leaving = Leaving {
         member: Some(member("a")),
@@ -398,8 +403,60 @@ async fn leaving_is_durable() {
     });
     assert_eq!(groups.ask(leave).await, Ok(Reply::Leave(Ok(vec![Ok(())]))));
     groups.close().await;
-    let groups = Coordination::new(store, config());
+    let groups = coordination(store, config());
     let unknown = Ok(Reply::Heartbeat(Err(GroupError::UnknownMember)));
     assert_eq!(groups.ask(heartbeat("a", 1)).await, unknown);
     assert_eq!(joined(groups.ask(join("b", None)).await).generation, 3);
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[tokio::test(start_paused = true)]
+async fn an_offset_that_nobody_uses_expires_and_a_restart_remembers_since_when() {
+    let store = FakeStore::new();
+    let groups = coordination(store.clone(), config());
+    assert_committed(groups.ask(commit(None, 5)).await);
+    tokio::time::sleep(DAY).await;
+    settled_group(&groups).await;
+    let leaving = Leaving {
+        member: Some(member("a")),
+        instance: None,
+    };
+    let leave = Request::Leave(Leave {
+        group: group(),
+        members: vec![leaving],
+    });
+    groups.ask(leave).await.unwrap();
+    groups.close().await;
+    // A new clock begins where the first did: the group is empty a day from now.
+    let groups = coordination(store.clone(), config());
+    assert_eq!(committed(&groups).await, Some(5));
+    tokio::time::sleep(DAY * 8 - DAY / 2).await;
+    assert_eq!(committed(&groups).await, Some(5));
+    tokio::time::sleep(DAY).await;
+    assert_eq!(committed(&groups).await, None);
+    groups.close().await;
+    let groups = coordination(store, config());
+    assert_eq!(committed(&groups).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offset_that_is_committed_as_its_topic_goes_goes_with_it() {
+    let store = FakeStore::new();
+    let groups = coordination(store.clone(), config());
+    assert_committed(groups.ask(commit(None, 1)).await);
+    store.set(Fault::HangingAppend);
+    let first = start(&groups, commit(None, 2));
+    let second = start(&groups, commit(None, 3));
+    let door = groups.clone();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let forgetting = tokio::spawn(async move { door.forget_topic(&name("t")).await });
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    store.set(Fault::None);
+    assert_committed(first.await.unwrap());
+    assert_committed(second.await.unwrap());
+    forgetting.await.unwrap();
+    assert_eq!(committed(&groups).await, None);
+    groups.close().await;
+    assert_eq!(committed(&coordination(store, config())).await, None);
 }

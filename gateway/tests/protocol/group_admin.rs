@@ -3,9 +3,9 @@ use bytes::Bytes;
 use kop_wire::kafka_protocol::{
     ResponseError,
     messages::{
-        DeleteGroupsRequest, DescribeGroupsRequest, GroupId, JoinGroupRequest, LeaveGroupRequest,
-        ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
-        SyncGroupRequest,
+        DeleteGroupsRequest, DeleteTopicsRequest, DescribeGroupsRequest, GroupId, JoinGroupRequest,
+        LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest,
+        OffsetFetchRequest, SyncGroupRequest,
         describe_groups_response::DescribedGroup,
         join_group_request::JoinGroupRequestProtocol,
         offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
@@ -230,5 +230,44 @@ async fn offsets_are_deleted_where_no_member_reads_the_topic() {
     request.group_id = group("missing");
     let answer = client.call(0, &request).await;
     assert_eq!(answer.error_code, ResponseError::GroupIdNotFound.code());
+    gateway.stop().await;
+}
+
+async fn topics_with_offsets(client: &mut Client, name: &str) -> Vec<String> {
+    let request = OffsetFetchRequest::default()
+        .with_group_id(group(name))
+        .with_topics(None);
+    let answer = client.call(5, &request).await;
+    assert_eq!(answer.error_code, 0);
+    let topics = answer.topics.iter();
+    topics.map(|topic| topic.name.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_deleted_topic_takes_the_offsets_of_all_groups_with_it() {
+    let gateway = Gateway::with(QUICK).await;
+    let mut client = gateway.client().await;
+    for topic in ["gone", "read"] {
+        client.create(topic, 1).await;
+    }
+    for name in ["a", "b", "c"] {
+        commit(&mut client, name, "gone").await;
+    }
+    commit(&mut client, "a", "read").await;
+    // After a restart no shard has read its log yet.
+    let gateway = Gateway::on(gateway.stop().await, QUICK).await;
+    let mut client = gateway.client().await;
+    let request = DeleteTopicsRequest::default().with_topic_names(vec![text("gone").into()]);
+    assert_eq!(client.call(5, &request).await.responses[0].error_code, 0);
+    client.create("gone", 1).await;
+    assert_eq!(topics_with_offsets(&mut client, "a").await, ["read"]);
+    for name in ["b", "c"] {
+        assert!(topics_with_offsets(&mut client, name).await.is_empty());
+    }
+    assert_eq!(list(&mut client, 4, &[], &[]).await, ["a  Empty"]);
+    let gateway = Gateway::on(gateway.stop().await, QUICK).await;
+    let mut client = gateway.client().await;
+    assert_eq!(topics_with_offsets(&mut client, "a").await, ["read"]);
+    assert!(topics_with_offsets(&mut client, "b").await.is_empty());
     gateway.stop().await;
 }

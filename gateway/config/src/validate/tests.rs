@@ -29,7 +29,7 @@ fn without_arguments_it_is_one_process_on_this_machine_with_its_own_store() {
     );
     assert_eq!((config.node_id, config.default_partitions), (0, 1));
     assert!(config.auto_create_topics);
-    assert_eq!(config.group_initial_rebalance_delay, Duration::ZERO);
+    assert_eq!(config.groups.initial_rebalance_delay, Duration::ZERO);
 }
 
 #[test]
@@ -194,11 +194,40 @@ fn numbers_out_of_range_are_refused() {
         ["--max-request-bytes", "10"],
         ["--max-memory-bytes", "2000"],
         ["--max-connections", "0"],
+        ["--group-min-session-timeout-ms", "0"],
+        ["--group-max-session-timeout-ms", "5999"],
+        ["--group-max-size", "0"],
+        ["--offsets-retention-minutes", "0"],
+        ["--offsets-retention-check-interval-ms", "99"],
+        ["--offset-metadata-max-bytes", "32768"],
     ] {
         let joined = format!("{}={}", args[0], args[1]);
         let error = validated(&[&joined]).unwrap_err();
         assert!(matches!(error, ConfigError::Value { setting, .. } if setting == args[0]));
     }
+}
+
+#[test]
+fn groups_follow_kafkas_rules_unless_told_otherwise() {
+    let groups = validated(&[]).unwrap().groups;
+    let seconds = Duration::from_secs;
+    assert_eq!(groups.min_session_timeout, seconds(6));
+    assert_eq!(groups.max_session_timeout, seconds(1800));
+    assert_eq!(groups.offsets_retention, seconds(7 * 24 * 3600));
+    assert_eq!(groups.offsets_retention_check_interval, seconds(600));
+    assert_eq!(groups.offset_metadata_bytes, 4096);
+    let file = "group-max-size = 3\ngroup-min-session-timeout-ms = 1\noffsets-retention-minutes = 1\n\
+                group-max-session-timeout-ms = 2\noffset-metadata-max-bytes = 0\n\
+                offsets-retention-check-interval-ms = 100";
+    let raw = RawConfig::from_toml(file).unwrap();
+    assert_eq!(RawConfig::from_toml(&raw.to_toml()).unwrap(), raw);
+    let groups = RawConfig::default().or(raw).validate().unwrap().groups;
+    let millis = Duration::from_millis;
+    assert_eq!((groups.max_size, groups.offset_metadata_bytes), (3, 0));
+    assert_eq!(groups.min_session_timeout, millis(1));
+    assert_eq!(groups.max_session_timeout, millis(2));
+    assert_eq!(groups.offsets_retention, seconds(60));
+    assert_eq!(groups.offsets_retention_check_interval, millis(100));
 }
 
 #[test]

@@ -36,10 +36,17 @@ impl Group {
             .collect()
     }
 
-    /// What the members said of themselves, under every protocol they support.
+    /// What the members said of themselves under the protocol of their generation, or, where the next
+    /// one is yet to be chosen, under every one they support.
     pub(crate) fn subscriptions(&self) -> impl Iterator<Item = &Bytes> {
+        let chosen = match self.state {
+            State::Empty | State::Preparing(_) => None,
+            State::Completing | State::Stable => self.protocol.as_ref(),
+        };
         let protocols = self.members.values().flat_map(|member| &member.protocols);
-        protocols.map(|protocol| &protocol.metadata)
+        protocols
+            .filter(move |protocol| chosen.is_none_or(|chosen| protocol.name == *chosen))
+            .map(|protocol| &protocol.metadata)
     }
 
     /// Nobody waits to become a member any more: the group is being removed.

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    FetchOffsets, Hard, Heartbeat, InstanceId, Leaving, Member, MemberId, Name, OffsetToCommit,
-    Protocol, Sync, TimerChange, Wanted,
+    CommittedOffset, FetchOffsets, Hard, Heartbeat, InstanceId, Leaving, Member, MemberId, Name,
+    OffsetToCommit, Protocol, Sync, TimerChange, Wanted,
 };
 
 /// One thing that is said, or time that passes.
@@ -42,6 +42,7 @@ enum Step {
         member: Option<u8>,
         partition: u8,
         offset: i64,
+        retention_ms: Option<u64>,
     },
     Fetch {
         group: u8,
@@ -53,6 +54,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let member = 0..12_u8;
     let some = || prop::option::of(0..12_u8);
     let instance = || prop::option::weighted(0.3, 0..2_u8);
+    let retention = prop::option::weighted(0.2, 0..2 * RETENTION_MS);
     let step = prop_oneof![
         2 => (0..20_000_u64).prop_map(Step::Wait),
         1 => Just(Step::Restart),
@@ -65,8 +67,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (group.clone(), member).prop_map(|(group, member)| Step::Heartbeat { group, member }),
         2 => (group.clone(), some(), instance())
             .prop_map(|(group, member, instance)| Step::Leave { group, member, instance }),
-        3 => (group.clone(), some(), 0..3_u8, any::<i64>()).prop_map(
-            |(group, member, partition, offset)| Step::Commit { group, member, partition, offset }
+        3 => (group.clone(), some(), 0..3_u8, any::<i64>(), retention).prop_map(
+            |(group, member, partition, offset, retention_ms)| Step::Commit {
+                group, member, partition, offset, retention_ms
+            }
         ),
         1 => group.prop_map(|group| Step::Fetch { group }),
     ];
@@ -76,7 +80,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// A shard with what surrounds it: a log, timers, and who waits.
 struct Run {
     groups: Groups,
-    log: Vec<Record>,
+    log: Vec<(Record, i64)>,
     now: u64,
     timers: HashMap<Timer, u64>,
     /// Ids in the order they were given out.
@@ -84,13 +88,19 @@ struct Run {
     asked: u64,
     waiting: HashSet<Ticket>,
     generations: HashMap<GroupId, i32>,
-    acknowledged: BTreeMap<(GroupId, i32), i64>,
+    /// What was committed, and how long it is kept at the least.
+    acknowledged: BTreeMap<(GroupId, i32), (i64, u64)>,
 }
+
+/// Longer than a run goes without a wait, shorter than most runs.
+const RETENTION_MS: u64 = 40_000;
 
 fn config() -> GroupConfig {
     GroupConfig {
         initial_rebalance_delay_ms: 2_000,
         max_group_size: 4,
+        offset_retention_ms: RETENTION_MS,
+        offset_retention_check_ms: 5_000,
         ..GroupConfig::default()
     }
 }
@@ -109,8 +119,8 @@ fn instance(number: Option<u8>) -> Option<InstanceId> {
 
 impl Run {
     fn new() -> Self {
-        Self {
-            groups: Groups::new(config()),
+        let mut run = Self {
+            groups: Groups::new(config(), TopicNames::verbatim()),
             log: Vec::new(),
             now: 0,
             timers: HashMap::new(),
@@ -119,7 +129,9 @@ impl Run {
             waiting: HashSet::new(),
             generations: HashMap::new(),
             acknowledged: BTreeMap::new(),
-        }
+        };
+        run.restart();
+        run
     }
 
     fn member(&self, number: u8) -> MemberId {
@@ -192,6 +204,7 @@ impl Run {
                 member,
                 partition,
                 offset,
+                retention_ms,
             } => {
                 let generation =
                     member.map_or(-1, |member| self.identity(number, member).generation);
@@ -200,6 +213,7 @@ impl Run {
                     generation,
                     member: member.map(|member| self.member(member)),
                     instance: None,
+                    retention_ms,
                     offsets: vec![OffsetToCommit {
                         topic: name("t"),
                         partition: i32::from(partition),
@@ -268,14 +282,27 @@ impl Run {
     }
 
     fn restart(&mut self) {
-        self.groups = Groups::new(config());
-        for record in &self.log {
-            self.groups.replay(record);
+        self.groups = Groups::new(config(), TopicNames::verbatim());
+        for (record, at) in &self.log {
+            self.groups.replay(record, *at);
         }
         self.timers.clear();
         self.waiting.clear();
         let output = self.groups.resume(self.now);
         self.apply(output);
+    }
+
+    fn note(&mut self, key: (GroupId, i32), committed: Option<&CommittedOffset>) {
+        if let Some(committed) = committed {
+            let at = committed
+                .expire_timestamp
+                .map(|at| u64::try_from(at).unwrap());
+            let kept = at.unwrap_or(self.now + RETENTION_MS);
+            self.acknowledged.insert(key, (committed.offset, kept));
+        } else {
+            let (_, kept) = self.acknowledged.remove(&key).expect("it was there");
+            assert!(kept <= self.now, "an offset expires too early");
+        }
     }
 
     fn apply(&mut self, output: Output) {
@@ -295,18 +322,18 @@ impl Run {
             if let Record::Offset {
                 group,
                 partition,
-                value: Some(value),
+                value,
                 ..
             } = &record
             {
-                self.acknowledged
-                    .insert((group.clone(), *partition), value.offset);
+                self.note((group.clone(), *partition), value.as_ref());
             }
             let (key, value) = record.encode();
             let read = Record::decode(&key, value.as_deref()).unwrap();
             assert_eq!(read.as_ref(), Some(&record), "a record does not read back");
-            self.groups.replay(&record);
-            self.log.push(record);
+            let at = i64::try_from(self.now).unwrap();
+            self.groups.replay(&record, at);
+            self.log.push((record, at));
         }
         for change in output.timers {
             match change {
@@ -341,20 +368,20 @@ proptest! {
             run.perform(step);
         }
         let mut replayed = Hard::default();
-        for record in &run.log {
-            replayed.replay(record);
+        for (record, at) in &run.log {
+            replayed.replay(record, *at);
         }
         prop_assert_eq!(&replayed, run.groups.hard());
     }
 
     #[test]
-    fn an_acknowledged_offset_is_never_lost(steps in steps()) {
+    fn an_acknowledged_offset_is_kept_for_its_retention(steps in steps()) {
         let mut run = Run::new();
         for step in steps {
             run.perform(step);
         }
         run.restart();
-        for ((group, partition), offset) in &run.acknowledged {
+        for ((group, partition), (offset, _)) in &run.acknowledged {
             let offsets = run.groups.hard().offsets(group);
             let found = offsets.and_then(|offsets| offsets.get(&name("t"), *partition));
             prop_assert_eq!(found.map(|found| found.offset), Some(*offset));
@@ -368,10 +395,12 @@ proptest! {
             run.perform(step);
         }
         // Nobody says anything more: sessions and rebalances run out.
-        run.wait(24 * 60 * 60 * 1_000);
+        run.wait(60 * 60 * 1_000);
         prop_assert!(run.waiting.is_empty(), "{:?} still wait", run.waiting);
+        run.timers.remove(&Timer::Expiry);
         prop_assert!(run.timers.is_empty(), "{:?} still run", run.timers);
         prop_assert!(run.groups.live.is_empty(), "{:?} still live", run.groups.live);
+        prop_assert_eq!(run.groups.hard(), &Hard::default());
         prop_assert_eq!(run.groups.weight, 0);
     }
 }

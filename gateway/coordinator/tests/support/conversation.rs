@@ -6,12 +6,13 @@ use kop_coordinator::{
     Command, CommitOffsets, DeleteGroup, DeleteOffsets, DescribeGroup, FetchOffsets, GroupConfig,
     GroupId, Groups, Heartbeat, InstanceId, Join, Leave, Leaving, Member, MemberId, Name,
     OffsetToCommit, OffsetToDelete, Output, Protocol, Record, Reply, Request, Sync, Ticket, Timer,
-    TimerChange, Wanted,
+    TimerChange, TopicNames, Wanted,
 };
 
 /// The script with what really follows in place of what it says.
 pub(crate) fn retell(script: &str) -> String {
     let mut stage = Stage::default();
+    stage.start();
     let mut told = String::new();
     for line in script.lines().filter(|line| !line.starts_with(' ')) {
         told.push_str(line);
@@ -31,10 +32,25 @@ pub(crate) fn retell(script: &str) -> String {
 struct Stage {
     config: GroupConfig,
     groups: Groups,
-    log: Vec<(Bytes, Option<Bytes>)>,
+    log: Vec<Logged>,
     now: u64,
     timers: HashMap<Timer, u64>,
     last_ticket: u64,
+}
+
+/// A record as the log has it, and its timestamp.
+struct Logged {
+    key: Bytes,
+    value: Option<Bytes>,
+    at: i64,
+}
+
+/// Records call a topic `t` what members call `t` or `alias-of-t`.
+fn names() -> TopicNames {
+    TopicNames::new(|said| match said.as_str().strip_prefix("alias-of-") {
+        Some(stored) => name(stored),
+        None => said,
+    })
 }
 
 impl Default for Stage {
@@ -44,7 +60,7 @@ impl Default for Stage {
             ..GroupConfig::default()
         };
         Self {
-            groups: Groups::new(config.clone()),
+            groups: Groups::new(config.clone(), names()),
             config,
             log: Vec::new(),
             now: 0,
@@ -68,15 +84,17 @@ impl Stage {
                 let time = millis(words.next().expect("a time after `at`"));
                 let mut effects = self.wait_until(time);
                 if let Some(verb) = words.next() {
-                    if verb == "list" {
-                        self.last_ticket += 1;
-                        effects.extend(self.handle(Command::ListGroups(Ticket(self.last_ticket))));
-                        return effects;
-                    }
-                    let request = request(verb, &Words::new(words), self.last_ticket + 1);
                     self.last_ticket += 1;
-                    let command = Command::Request(Ticket(self.last_ticket), request);
-                    effects.extend(self.handle(command));
+                    let ticket = Ticket(self.last_ticket);
+                    let words = Words::new(words);
+                    effects.extend(self.handle(match verb {
+                        "list" => Command::ListGroups(ticket),
+                        "topic-deleted" => {
+                            let topic = words.get("topic").expect("topic=");
+                            Command::ForgetTopic(ticket, name(topic))
+                        }
+                        _ => Command::Request(ticket, request(verb, &words, ticket.0)),
+                    }));
                 }
                 effects
             }
@@ -88,6 +106,12 @@ impl Stage {
         let config = &mut self.config;
         if let Some(delay) = words.get("initial-delay") {
             config.initial_rebalance_delay_ms = millis(delay);
+        }
+        if let Some(retention) = words.get("retention") {
+            config.offset_retention_ms = millis(retention);
+        }
+        if let Some(longest) = words.get("max-session") {
+            config.max_session_timeout_ms = millis(longest);
         }
         if let Some(size) = words.get("max-size") {
             config.max_group_size = size.parse().unwrap();
@@ -104,22 +128,31 @@ impl Stage {
         if let Some(size) = words.get("max-offsets") {
             config.max_offsets_per_group = size.parse().unwrap();
         }
-        self.groups = Groups::new(config.clone());
+        self.groups = Groups::new(config.clone(), names());
+        self.log.clear();
+        self.start();
     }
 
-    fn restart(&mut self) -> Vec<String> {
-        self.groups = Groups::new(self.config.clone());
-        for (key, value) in &self.log {
-            let record = Record::decode(key, value.as_deref()).unwrap().unwrap();
-            self.groups.replay(&record);
-        }
+    /// As the shell does when it has replayed the log.
+    fn start(&mut self) -> Vec<String> {
         self.timers.clear();
         let output = self.groups.resume(self.now);
         self.apply(output)
     }
 
+    fn restart(&mut self) -> Vec<String> {
+        self.groups = Groups::new(self.config.clone(), names());
+        for Logged { key, value, at } in &self.log {
+            let record = Record::decode(key, value.as_deref()).unwrap().unwrap();
+            self.groups.replay(&record, *at);
+        }
+        self.start()
+    }
+
     fn running(&self) -> Vec<String> {
-        let sorted: BTreeSet<_> = self.timers.iter().map(|(timer, at)| (at, timer)).collect();
+        // The look for what expires is always set, and told of when it finds something.
+        let running = self.timers.iter().filter(|(t, _)| **t != Timer::Expiry);
+        let sorted: BTreeSet<_> = running.map(|(timer, at)| (at, timer)).collect();
         sorted
             .iter()
             .map(|(at, timer)| format!("{} at {}", named(timer), time(**at)))
@@ -173,8 +206,9 @@ impl Stage {
             let (key, value) = record.encode();
             let read = Record::decode(&key, value.as_deref()).unwrap();
             assert_eq!(read.as_ref(), Some(&record));
-            self.groups.replay(&record);
-            self.log.push((key, value));
+            let at = i64::try_from(self.now).unwrap();
+            self.groups.replay(&record, at);
+            self.log.push(Logged { key, value, at });
             effects.push(recorded(&record));
         }
         for (Ticket(ticket), reply) in replies {
@@ -256,9 +290,10 @@ fn request(verb: &str, words: &Words<'_>, ticket: u64) -> Request {
                 .map_or(-1, |text| text.parse().unwrap()),
             member: words.member(),
             instance: words.instance(),
+            retention_ms: words.get("retention").map(millis),
             offsets: pairs(words.get("offsets").expect("offsets="))
                 .map(|(partition, offset)| OffsetToCommit {
-                    topic: name("t"),
+                    topic: name(words.get("topic").unwrap_or("t")),
                     partition: partition.parse().unwrap(),
                     offset: offset.parse().unwrap(),
                     metadata: words.get("metadata").unwrap_or_default().to_owned(),
@@ -290,7 +325,6 @@ fn request(verb: &str, words: &Words<'_>, ticket: u64) -> Request {
                 .split(',')
                 .map(|partition| OffsetToDelete {
                     topic: name("t"),
-                    also_known_as: words.get("alias").map(name).into_iter().collect(),
                     partition: partition.parse().unwrap(),
                 })
                 .collect(),
@@ -350,16 +384,18 @@ fn name(text: &str) -> Name {
 }
 
 fn millis(text: &str) -> u64 {
-    match text.strip_suffix("ms") {
-        Some(ms) => ms.parse().unwrap(),
-        None => {
-            text.strip_suffix('s')
-                .expect("a time in s or ms")
-                .parse::<u64>()
-                .unwrap()
-                * 1_000
-        }
-    }
+    let units = [
+        ("ms", 1),
+        ("s", 1_000),
+        ("m", 60_000),
+        ("h", 3_600_000),
+        ("d", 86_400_000),
+    ];
+    let in_unit = units
+        .iter()
+        .find_map(|(unit, ms)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, ms)));
+    let (count, ms) = in_unit.expect("a time in ms, s, m, h or d");
+    count * ms
 }
 
 fn time(ms: u64) -> String {
@@ -375,6 +411,7 @@ fn named(timer: &Timer) -> String {
         Timer::Join(group) => format!("join timer of {group}"),
         Timer::Sync(group) => format!("sync timer of {group}"),
         Timer::Session(group, member) => format!("session of {member} in {group}"),
+        Timer::Expiry => "time of the next look for expired offsets".to_owned(),
     }
 }
 
@@ -459,6 +496,7 @@ fn replied(reply: &Reply) -> String {
             format!("{state} {kind:?} {protocol} [{}]", members.join(" "))
         }
         Reply::DeleteGroup(Ok(())) => "deleted".to_owned(),
+        Reply::ForgetTopic(count) => format!("forgot {count} offsets"),
         Reply::DeleteOffsets(Ok(results)) => each("deleted", results),
         Reply::ListGroups(groups) => {
             let groups = groups.iter().map(|g| format!("{} {}", g.group, g.state));
