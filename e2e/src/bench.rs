@@ -1,21 +1,39 @@
-//! What benchmarks measure: the client's own figure, and the server's processor time and memory.
+//! What benchmarks measure: the client's own figure, and the processor time and memory of both sides.
 
+use crate::process::Process;
 use anyhow::{Context, Result, ensure};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Ticks a second of the times in `/proc`: fixed by Linux for what user space sees.
 const TICKS: f64 = 100.0;
+/// How long one run of a client may take.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Processor seconds that the process has used.
 ///
 /// # Errors
 /// It is gone.
 pub fn cpu_seconds(id: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    stat_seconds(&id.to_string(), 11) // utime, stime
+}
+
+/// Processor seconds of all children of this process that have ended.
+fn ended_children_seconds() -> Result<f64> {
+    stat_seconds("self", 13) // cutime, cstime
+}
+
+/// The sum of two neighbours in `/proc/ID/stat`, numbered behind the name.
+fn stat_seconds(id: &str, from: usize) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))
+        .with_context(|| format!("process {id} is gone"))?;
     let after_name = stat.rsplit_once(") ").context("the name in stat")?.1;
     let ticks = after_name
         .split(' ')
-        .skip(11) // up to utime
+        .skip(from)
         .take(2)
         .map(str::parse::<f64>)
         .sum::<Result<f64, _>>()?;
@@ -27,11 +45,24 @@ pub fn cpu_seconds(id: u32) -> Result<f64> {
 /// # Errors
 /// It is gone.
 pub fn resident_mib(id: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    status_mib(id, "VmRSS:")
+}
+
+/// The most resident memory that the process has had, in MiB.
+///
+/// # Errors
+/// It is gone.
+pub fn peak_mib(id: u32) -> Result<f64> {
+    status_mib(id, "VmHWM:")
+}
+
+fn status_mib(id: u32, field: &str) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))
+        .with_context(|| format!("process {id} is gone"))?;
     let kib = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))
-        .context("VmRSS")?;
+        .find_map(|line| line.strip_prefix(field)?.trim().strip_suffix(" kB"))
+        .with_context(|| field.to_owned())?;
     Ok(kib.trim().parse::<f64>()? / 1024.0)
 }
 
@@ -47,19 +78,69 @@ pub fn median(mut figures: Vec<f64>) -> Option<f64> {
     Some(f64::midpoint(*figures.get(middle.checked_sub(1)?)?, *upper))
 }
 
-/// What a client program prints on standard output.
+/// What a client program did.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    /// Its last line on standard output that is not empty.
+    pub last_line: String,
+    /// Processor seconds that it used, its start included.
+    pub cpu_seconds: f64,
+    /// Seconds from its start to its end.
+    pub seconds: f64,
+}
+
+/// Runs a client program to its end. Its output is continued in `NAME.out` and `NAME.err` of `logs`.
 ///
 /// # Errors
-/// It fails.
-pub fn output(mut command: Command) -> Result<String> {
-    let output = command.output()?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{command:?}: {}: {errors}",
-        output.status
-    );
-    Ok(String::from_utf8(output.stdout)?)
+/// It fails, says nothing, or takes too long; it is ended then.
+pub fn run(name: &str, command: Command, logs: &Path) -> Result<Ran> {
+    let (started, before) = (Instant::now(), ended_children_seconds()?);
+    let mut process = Process::start(name, command, logs)?;
+    process.succeed(PATIENCE)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let cpu_seconds = ended_children_seconds()? - before;
+    let said = |lines: &[String]| lines.iter().rfind(|line| !line.trim().is_empty()).cloned();
+    Ok(Ran {
+        last_line: process.lines(0, said).unwrap_or_default(),
+        cpu_seconds,
+        seconds,
+    })
+}
+
+/// Writes to the disk what the file system of `path` still has in memory, so that nobody measured later
+/// pays for it.
+///
+/// # Errors
+/// The system says no.
+pub fn settle(path: &Path) -> Result<()> {
+    let done = Command::new("sync").arg("-f").arg(path).status()?;
+    ensure!(done.success(), "sync -f {}: {done}", path.display());
+    Ok(())
+}
+
+/// Connections on each of which one request (`ApiVersions` 0) was answered.
+///
+/// # Errors
+/// The server does not take or answer one of them.
+pub fn idle_connections(address: &str, count: usize) -> Result<Vec<TcpStream>> {
+    // Length, API key 18, version 0, correlation id 7, no client id.
+    const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
+    (0..count)
+        .map(|number| {
+            let exchange = || -> Result<TcpStream> {
+                let mut stream = TcpStream::connect(address)?;
+                stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+                stream.write_all(&REQUEST)?;
+                let mut length = [0; 4];
+                stream.read_exact(&mut length)?;
+                let mut answer = vec![0; usize::try_from(u32::from_be_bytes(length))?];
+                stream.read_exact(&mut answer)?;
+                ensure!(answer.starts_with(&[0, 0, 0, 7]), "another's answer");
+                Ok(stream)
+            };
+            exchange().with_context(|| format!("connection {number} to {address}"))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -78,6 +159,7 @@ mod tests {
         let id = std::process::id();
         assert!(cpu_seconds(id)? >= 0.0);
         assert!(resident_mib(id)? > 0.5);
+        assert!(peak_mib(id)? >= resident_mib(id)?);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use crate::scratch::{Scratch, free_ports};
 use crate::story::KafkaServer;
 use crate::{install, pulsar::Pulsar};
 use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,9 +16,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A running gateway.
 #[derive(Debug)]
 pub struct Gateway {
+    binary: PathBuf,
     arguments: Vec<String>,
     name: String,
-    logs: std::path::PathBuf,
+    logs: PathBuf,
     process: Process,
     kafka: String,
     /// Where clients are to connect instead, while their requests are captured.
@@ -39,8 +41,22 @@ impl Gateway {
     /// # Errors
     /// It does not become ready.
     pub fn embedded_with(scratch: &Scratch, name: &str, more: &[&str]) -> Result<Self> {
+        Self::embedded_by(&install::binary("kop-gateway")?, scratch, name, more)
+    }
+
+    /// As [`embedded_with`](Self::embedded_with), of another build than the stories'.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn embedded_by(
+        binary: &Path,
+        scratch: &Scratch,
+        name: &str,
+        more: &[&str],
+    ) -> Result<Self> {
         let folder = scratch.data(name).display().to_string();
-        Self::start(scratch, name, &[&["--data-dir", &folder], more].concat())
+        let arguments = [&["--data-dir", &folder], more].concat();
+        Self::start(binary, scratch, name, &arguments)
     }
 
     /// On Pulsar, in the entry format given: `pulsar` or `kafka`.
@@ -50,6 +66,7 @@ impl Gateway {
     pub fn on_pulsar(scratch: &Scratch, name: &str, pulsar: &Pulsar, format: &str) -> Result<Self> {
         let (service, admin) = (pulsar.service_url(), pulsar.admin_url());
         Self::start(
+            &install::binary("kop-gateway")?,
             scratch,
             name,
             &[
@@ -63,7 +80,7 @@ impl Gateway {
         )
     }
 
-    fn start(scratch: &Scratch, name: &str, store: &[&str]) -> Result<Self> {
+    fn start(binary: &Path, scratch: &Scratch, name: &str, store: &[&str]) -> Result<Self> {
         let [kafka] = free_ports()?; // one that stays the same through a restart
         let listen = format!("127.0.0.1:{kafka}");
         let mut arguments: Vec<String> = ["--listen", &listen, "--admin-listen", "127.0.0.1:0"]
@@ -80,9 +97,10 @@ impl Gateway {
             proxied = Some(front);
         }
         let logs = scratch.path().to_owned();
-        let mut process = spawn(&arguments, name, &logs)?;
+        let mut process = spawn(binary, &arguments, name, &logs)?;
         let (kafka, admin) = addresses(&mut process)?;
         Ok(Self {
+            binary: binary.to_owned(),
             arguments,
             name: name.to_owned(),
             logs,
@@ -127,7 +145,7 @@ impl Gateway {
     /// # Errors
     /// It does not start.
     pub fn begin_again(&mut self) -> Result<()> {
-        self.process = spawn(&self.arguments, &self.name, &self.logs)?;
+        self.process = spawn(&self.binary, &self.arguments, &self.name, &self.logs)?;
         Ok(())
     }
 
@@ -160,11 +178,11 @@ impl KafkaServer for Gateway {
     }
 }
 
-fn spawn(arguments: &[String], name: &str, logs: &std::path::Path) -> Result<Process> {
+fn spawn(binary: &Path, arguments: &[String], name: &str, logs: &Path) -> Result<Process> {
     let mut command = Command::new("setpriv");
     command
         .args(["--pdeathsig", "KILL", "--"])
-        .arg(install::binary("kop-gateway")?)
+        .arg(binary)
         .args(arguments)
         .current_dir(logs);
     Process::start(name, command, logs)

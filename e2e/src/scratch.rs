@@ -31,7 +31,8 @@ impl Scratch {
         &self.path
     }
 
-    fn print_logs(&self) {
+    /// Prints the ends of all logs.
+    pub fn print_logs(&self) {
         const LINES: usize = 15;
         const WIDTH: usize = 300;
         let Ok(entries) = std::fs::read_dir(&self.path) else {

@@ -1,0 +1,104 @@
+//! What the gateway needs before anybody asks for anything: time to start, and memory.
+
+use crate::pages::{head, row, spread};
+use anyhow::{Context, Result, bail};
+use kop_e2e::bench::{idle_connections, resident_mib};
+use kop_e2e::gateway::Gateway;
+use kop_e2e::install;
+use kop_e2e::scratch::Scratch;
+use kop_e2e::story::KafkaServer;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const STARTS: usize = 11;
+const CONNECTIONS: usize = 1_000;
+
+/// Starts on an empty folder and on the one that the last round left, if any; empty and with connections
+/// that do nothing.
+pub(crate) fn measure(scratch: &Scratch) -> Result<String> {
+    let mut text = head(&["the gateway alone", ">", ">goal"]);
+    let verdict = |limit: f64, figure: f64, unit: &str| {
+        let missed = if figure > limit { ", **missed**" } else { "" };
+        format!("≤ {limit} {unit}{missed}")
+    };
+    let mut starts = Vec::new();
+    for number in 0..STARTS {
+        starts.push(start(&scratch.data(&format!("start-{number}")))?);
+    }
+    let mut add = |name: &str, figures: &[f64], digits: usize, limit: f64, unit: &str| {
+        let most = figures.iter().copied().fold(0.0, f64::max);
+        let figures = format!("{} {unit}", spread(figures, digits));
+        text += &row(&[name.to_owned(), figures, verdict(limit, most, unit)]);
+    };
+    add(
+        "from start to ready, on an empty folder",
+        &starts,
+        0,
+        200.0,
+        "ms",
+    );
+    let used = scratch.data("gateway");
+    if used.exists() {
+        let again: Vec<f64> = (0..STARTS).map(|_| start(&used)).collect::<Result<_>>()?;
+        // The first one reads the journal that the round's gateway, killed, left behind.
+        add("… on the folder of the runs above", &again, 0, 200.0, "ms");
+    }
+    let gateway = Gateway::embedded(scratch, "idle")?;
+    let empty = settled(gateway.id())?;
+    let connections = idle_connections(gateway.bootstrap(), CONNECTIONS)?;
+    let with = settled(gateway.id())?;
+    drop(connections);
+    add("resident, empty", &[empty], 1, 40.0, "MiB");
+    add(
+        "… more with 1,000 idle connections",
+        &[with - empty],
+        1,
+        20.0,
+        "MiB",
+    );
+    Ok(text)
+}
+
+/// Milliseconds from the start of the process to its ready line. It is stopped again.
+fn start(folder: &Path) -> Result<f64> {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(install::binary("kop-gateway")?)
+        .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .arg("--data-dir")
+        .arg(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let started = Instant::now();
+    let mut gateway = command.spawn()?;
+    let mut line = String::new();
+    let output = gateway.stdout.take().context("standard output is piped")?;
+    BufReader::new(output).read_line(&mut line)?;
+    let seconds = started.elapsed().as_secs_f64();
+    Command::new("kill")
+        .arg(gateway.id().to_string())
+        .status()?;
+    let status = gateway.wait()?;
+    if !line.starts_with("ready ") {
+        bail!("the gateway on {} ended: {status}", folder.display());
+    }
+    Ok(seconds * 1000.0)
+}
+
+/// Its resident memory, once that has not changed between two looks.
+fn settled(id: u32) -> Result<f64> {
+    let mut before = f64::NAN;
+    kop_e2e::wait::until(
+        "memory that stays the same",
+        Duration::from_secs(10),
+        || {
+            let now = resident_mib(id)?;
+            let same = (now - before).abs() < f64::EPSILON;
+            before = now;
+            Ok(same.then_some(now))
+        },
+    )
+}
