@@ -12,25 +12,25 @@ use tracing::{debug, info};
 use crate::{
     dispatch::{self, Arrived, Outcome},
     gateway::Gateway,
+    sparingly::Sparingly,
 };
 
 mod incoming;
 mod outgoing;
 mod pipeline;
+mod stranger;
 
 use incoming::{Incoming, Received};
 use outgoing::Outgoing;
 use pipeline::Pipeline;
 
-/// Requests of one connection that are being served or wait for it.
-const MOST_IN_FLIGHT: usize = 128;
 /// Bytes of answers that may wait to be written before no more requests are read.
 const MOST_UNWRITTEN: usize = 1 << 20;
-/// A client that takes nothing of its answers for this long is gone.
-const WRITE_STALL: Duration = Duration::from_secs(60);
-
 /// Longest time between two looks at the time limits.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// A crowd of clients that make no sense is worth one line a second.
+static REFUSED: Sparingly = Sparingly::every(Duration::from_secs(1));
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +41,12 @@ enum Ended {
     /// What came in makes no sense; the text says why.
     #[error("{0}")]
     Refused(String),
-    /// Nothing came or went for too long.
+    /// The client asked for nothing for too long.
+    #[error("idle")]
+    Idle,
+    /// The client stopped halfway.
     #[error("{0}")]
-    Silent(&'static str),
+    Stalled(&'static str),
     /// The socket failed.
     #[error("socket failed")]
     Io(#[from] io::Error),
@@ -57,12 +60,20 @@ pub(crate) async fn serve(
     listener: usize,
 ) {
     let _counted = Counted::new(&gateway.metrics.connections);
+    let refused = gateway.metrics.refused.clone();
     let ended = Connection::new(gateway, stream, peer, listener).run().await;
     match ended {
-        Ended::Closed | Ended::Io(_) | Ended::Silent(_) => {
-            debug!(%peer, %ended, "connection ended")
+        Ended::Closed | Ended::Io(_) | Ended::Idle => debug!(%peer, %ended, "connection ended"),
+        Ended::Refused(_) | Ended::Stalled(_) => {
+            refused.inc();
+            match REFUSED.now() {
+                Some(0) => info!(%peer, reason = %ended, "connection closed"),
+                Some(more_before) => {
+                    info!(%peer, reason = %ended, more_before, "connection closed");
+                }
+                None => debug!(%peer, reason = %ended, "connection closed"),
+            }
         }
-        Ended::Refused(reason) => info!(%peer, reason, "connection refused"),
     }
 }
 
@@ -94,11 +105,11 @@ struct Connection {
 impl Connection {
     fn new(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr, listener: usize) -> Self {
         let (reader, writer) = stream.into_split();
-        let limit = gateway.config.limits.request_bytes;
+        let limits = gateway.config.limits;
         Self {
             incoming: Incoming::new(
                 reader,
-                limit,
+                (limits.request_bytes, limits.connection_stall),
                 gateway.request_memory.clone(),
                 gateway.metrics.received.clone(),
             ),
@@ -114,16 +125,21 @@ impl Connection {
         if *draining.borrow_and_update() {
             return Ended::Closed;
         }
-        let look_again = LOOK_AGAIN.min(self.gateway.config.limits.connection_idle);
+        let limits = self.gateway.config.limits;
+        let look_again = LOOK_AGAIN
+            .min(limits.connection_idle)
+            .min(limits.connection_stall);
         let alarm = tokio::time::sleep(look_again);
         tokio::pin!(alarm);
         loop {
             if let Some(ended) = self.finished() {
                 return ended;
             }
+            let has_room = self.outgoing.unwritten() < MOST_UNWRITTEN;
+            self.pipeline.hold(!has_room);
             let reading = self.closing.is_none()
-                && self.pipeline.len() < MOST_IN_FLIGHT
-                && self.outgoing.unwritten() < MOST_UNWRITTEN;
+                && self.pipeline.len() < limits.requests_in_flight
+                && has_room;
             if !reading {
                 self.incoming.pause();
             }
@@ -141,9 +157,9 @@ impl Connection {
                 }
                 () = &mut alarm => {
                     // Set once and looked at when it rings, not at every request.
-                    let (deadline, reason) = self.deadline();
+                    let (deadline, ended) = self.deadline();
                     if deadline <= Instant::now() {
-                        return Ended::Silent(reason);
+                        return ended;
                     }
                     alarm.as_mut().reset(deadline.min(Instant::now() + look_again));
                 }
@@ -152,16 +168,19 @@ impl Connection {
     }
 
     /// When to give up on the client, if nothing happens until then, and why.
-    fn deadline(&self) -> (Instant, &'static str) {
-        let idle = self.gateway.config.limits.connection_idle;
+    fn deadline(&self) -> (Instant, Ended) {
+        let limits = &self.gateway.config.limits;
         if let Some(since) = self.outgoing.stalled_since() {
-            (since + WRITE_STALL, "the client does not read its answers")
+            let ended = Ended::Stalled("the client does not take its answers");
+            (since + limits.connection_stall, ended)
         } else if let Some(deadline) = self.incoming.deadline() {
-            (deadline, "a request did not arrive in time")
+            let ended = Ended::Stalled("a request began and did not arrive in time");
+            (deadline, ended)
         } else if self.pipeline.is_empty() {
-            (self.incoming.last_request() + idle, "idle")
+            let idle_at = self.incoming.last_request() + limits.connection_idle;
+            (idle_at, Ended::Idle)
         } else {
-            (Instant::now() + WRITE_STALL, "")
+            (Instant::now() + LOOK_AGAIN, Ended::Idle)
         }
     }
 
@@ -176,17 +195,23 @@ impl Connection {
 
     fn received(&mut self, received: io::Result<Received>) {
         match received {
-            Ok(Received::Frame(frame, held)) => match dispatch::arrived(frame, held) {
-                Arrived::Request(request) => self.pipeline.push(request),
-                Arrived::Settled(outcome) => self.pipeline.push_settled(outcome),
-                Arrived::Refused(reason) => self.refuse(reason),
-            },
+            Ok(Received::Frame(frame, held)) => {
+                match dispatch::arrived(frame.clone(), Some(held)) {
+                    Arrived::Request(request) => self.pipeline.push(request),
+                    Arrived::Settled(outcome) => self.pipeline.push_settled(outcome),
+                    Arrived::Refused(_) if stranger::is_pulsar(&frame) => {
+                        self.refuse("it speaks Pulsar's binary protocol, not Kafka's".to_owned());
+                    }
+                    Arrived::Refused(reason) => self.refuse(reason),
+                }
+            }
             // What it asked for is still done, but nobody waits with it for something to happen.
             Ok(Received::End) => {
                 self.pipeline.abandon();
                 self.closing = Some(Ended::Closed);
             }
-            Ok(Received::Garbage(error)) => self.refuse(error.to_string()),
+            Ok(Received::Garbage(error, None)) => self.refuse(error.to_string()),
+            Ok(Received::Garbage(_, Some(speaks))) => self.refuse(speaks.to_owned()),
             Err(error) => {
                 self.pipeline.abandon();
                 self.closing = Some(error.into());
@@ -214,7 +239,6 @@ impl Connection {
 
     /// Reads no more; what came before is still answered.
     fn refuse(&mut self, reason: String) {
-        self.gateway.metrics.refused.inc();
         self.closing = Some(Ended::Refused(reason));
     }
 }

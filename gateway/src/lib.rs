@@ -25,6 +25,7 @@ mod metrics;
 mod partitions;
 mod process;
 mod server;
+mod sparingly;
 mod store;
 mod telemetry;
 mod topics;

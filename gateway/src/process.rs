@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use kop_config::{Config, HostPort};
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, watch},
+    sync::watch,
     task::{JoinHandle, JoinSet},
 };
 use tracing::info;
@@ -13,7 +13,7 @@ use crate::{
     admin::{self, Admin, Stage},
     gateway::Gateway,
     metrics::Metrics,
-    server,
+    server::{self, Room},
     store::{OpenStoreError, Store},
 };
 
@@ -70,7 +70,8 @@ impl Running {
                 return Err(error);
             }
         };
-        let room = Arc::new(Semaphore::new(gateway.config.limits.connections));
+        let limits = gateway.config.limits;
+        let room = Room::new(limits.connections, limits.connections_per_ip);
         let kafka = bound.iter().map(|(_, address)| *address).collect();
         let mut listeners = JoinSet::new();
         for (index, (listener, _)) in bound.into_iter().enumerate() {

@@ -105,8 +105,15 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Bytes of all requests that are being read or answered, and as much again for responses.
     pub memory_bytes: usize,
+    /// Connections at a time from one IP address.
+    pub connections_per_ip: usize,
+    /// Requests of one connection that are being served or wait for it.
+    pub requests_in_flight: usize,
     /// A connection on which nothing happens for this long is closed.
     pub connection_idle: Duration,
+    /// A connection that stays this long in the middle of a request, or does not take its answers, is
+    /// closed.
+    pub connection_stall: Duration,
 }
 
 /// When the embedded store acknowledges an append.

@@ -187,10 +187,27 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u32>,
 
+    /// Of these, connections from one IP address [default: as many as --max-connections]
+    #[arg(long, env = "KOP_MAX_CONNECTIONS_PER_IP", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections_per_ip: Option<u32>,
+
+    /// Requests of one connection that are served or wait for it; then no more are read
+    /// [default: 128]
+    #[arg(long, env = "KOP_MAX_REQUESTS_IN_FLIGHT", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_requests_in_flight: Option<u32>,
+
     /// Close a connection after this long without a request [default: 600000]
     #[arg(long, env = "KOP_CONNECTION_IDLE_MS", value_name = "MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_idle_ms: Option<u32>,
+
+    /// Close a connection that stays this long in the middle of a request, or does not take what it
+    /// is answered [default: 30000]
+    #[arg(long, env = "KOP_CONNECTION_STALL_MS", value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_stall_ms: Option<u32>,
 }
 
 /// A configuration file that cannot be used.
@@ -250,7 +267,10 @@ impl RawConfig {
             max_request_bytes,
             max_memory_bytes,
             max_connections,
+            max_connections_per_ip,
+            max_requests_in_flight,
             connection_idle_ms,
+            connection_stall_ms,
         } = weaker;
         Self {
             listen: self.listen.or(listen),
@@ -289,7 +309,10 @@ impl RawConfig {
             max_request_bytes: self.max_request_bytes.or(max_request_bytes),
             max_memory_bytes: self.max_memory_bytes.or(max_memory_bytes),
             max_connections: self.max_connections.or(max_connections),
+            max_connections_per_ip: self.max_connections_per_ip.or(max_connections_per_ip),
+            max_requests_in_flight: self.max_requests_in_flight.or(max_requests_in_flight),
             connection_idle_ms: self.connection_idle_ms.or(connection_idle_ms),
+            connection_stall_ms: self.connection_stall_ms.or(connection_stall_ms),
         }
     }
 }

@@ -235,18 +235,39 @@ fn limits(raw: &RawConfig) -> Result<Limits, ConfigError> {
         (1, 1_000_000),
         "a number from 1 to 1000000",
     )?;
+    let per_ip = ranged(
+        "--max-connections-per-ip",
+        raw.max_connections_per_ip.unwrap_or(connections),
+        (1, 1_000_000),
+        "a number from 1 to 1000000",
+    )?;
+    let in_flight = ranged(
+        "--max-requests-in-flight",
+        raw.max_requests_in_flight.unwrap_or(128),
+        (1, 10_000),
+        "a number from 1 to 10000",
+    )?;
     let idle = ranged(
         "--connection-idle-ms",
         raw.connection_idle_ms.unwrap_or(600_000),
         (1000, MOST),
         "a number from 1000 to 2147483647",
     )?;
+    let stall = ranged(
+        "--connection-stall-ms",
+        raw.connection_stall_ms.unwrap_or(30_000),
+        (100, MOST),
+        "a number from 100 to 2147483647",
+    )?;
     Ok(Limits {
         connections: size(connections),
+        connections_per_ip: size(per_ip),
+        requests_in_flight: size(in_flight),
         request_bytes: size(request),
         message_bytes: size(message),
         memory_bytes: size(memory),
         connection_idle: milliseconds(idle),
+        connection_stall: milliseconds(stall),
     })
 }
 

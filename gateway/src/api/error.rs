@@ -1,8 +1,5 @@
 //! What went wrong below, in Kafka's codes: the one place.
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use kop_store::{
     AppendError, CatalogError, CreateError, DeleteError, GrowError, OpenError, ReadError,
@@ -11,7 +8,7 @@ use kop_store::{
 use kop_wire::kafka_protocol::ResponseError;
 use tracing::warn;
 
-use crate::store::error_chain;
+use crate::{sparingly::Sparingly, store::error_chain};
 
 /// A refusal as a response carries it.
 #[derive(Debug, Clone)]
@@ -41,30 +38,15 @@ impl From<ResponseError> for Refusal {
     }
 }
 
-/// How often an engine that cannot answer is worth a line.
-const SAID_EVERY: Duration = Duration::from_secs(1);
-
-/// When it was last said, and how many refusals there have been since then.
-static SAID: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
-
 /// Clients retry silently, so the operator of the gateway is told why they do. All of them retry at a
 /// time, so not of each one.
+static UNAVAILABLE: Sparingly = Sparingly::every(Duration::from_secs(10));
+
 fn unavailable(cause: &(dyn std::error::Error + 'static)) {
-    let unsaid = {
-        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, unsaid) = &mut *said;
-        if at.is_some_and(|at| at.elapsed() < SAID_EVERY) {
-            *unsaid += 1;
-            return;
-        }
-        *at = Some(Instant::now());
-        std::mem::take(unsaid)
-    };
-    warn!(
-        cause = error_chain(cause),
-        more_before = unsaid,
-        "store unavailable"
-    );
+    if let Some(more_before) = UNAVAILABLE.now() {
+        let cause = error_chain(cause);
+        warn!(cause, more_before, "store unavailable");
+    }
 }
 
 impl From<CatalogError> for Refusal {

@@ -6,15 +6,15 @@ use kop_wire::frame::{self, FrameError};
 use prometheus_client::metrics::counter::Counter;
 use tokio::{io::AsyncReadExt as _, net::tcp::OwnedReadHalf, time::Instant};
 
+use super::stranger;
 use crate::budget::{Budget, Share};
 
 /// What is read at a time while no large frame is arriving.
 const BUFFER: usize = 16 * 1024;
-/// Frames up to this size are not accounted to the shared budget: their number is bounded by that of
-/// connections and of requests in flight.
-const SMALL: usize = 4 * 1024;
-/// Time for a frame to arrive from its first byte on, and a second more for every so many bytes.
-const FRAME_TIME: Duration = Duration::from_secs(30);
+/// So much of a frame is read before memory is taken for all of it: announcing a large one costs its
+/// sender something.
+const EARNEST: usize = 64 * 1024;
+/// Once a frame has begun to arrive, every so many bytes win it a second more.
 const BYTES_PER_SECOND: usize = 256 * 1024;
 
 type Taking = Pin<Box<dyn Future<Output = Share> + Send>>;
@@ -23,17 +23,19 @@ type Taking = Pin<Box<dyn Future<Output = Share> + Send>>;
 #[derive(Debug)]
 pub(super) enum Received {
     /// A whole frame, without its length, and the memory it is accounted to.
-    Frame(Bytes, Option<Share>),
+    Frame(Bytes, Share),
     /// The client will send no more.
     End,
-    /// Bytes that are no frame.
-    Garbage(FrameError),
+    /// Bytes that are no frame, and what they rather look like.
+    Garbage(FrameError, Option<&'static str>),
 }
 
 /// A socket's frames, one after the other.
 pub(super) struct Incoming {
     reader: OwnedReadHalf,
     limit: usize,
+    /// Time for a frame to arrive, from its first byte on.
+    patience: Duration,
     budget: Budget,
     counter: Counter,
     /// Empty, and without memory, while the connection is idle.
@@ -44,27 +46,38 @@ pub(super) struct Incoming {
     last_request: Instant,
 }
 
-/// A frame that does not fit into the buffer's rest.
+/// A frame whose size is known.
 struct Arriving {
     size: usize,
+    body: BytesMut,
     memory: Memory,
 }
 
 enum Memory {
+    /// Not asked for: hardly anything has come.
+    Unasked,
     Awaited(Taking),
-    Taken(Option<Share>, BytesMut),
+    Taken(Share),
+}
+
+impl Arriving {
+    /// How much of it may be here before there is memory for all of it.
+    fn earnest(&self) -> usize {
+        self.size.min(EARNEST)
+    }
 }
 
 impl Incoming {
     pub(super) fn new(
         reader: OwnedReadHalf,
-        limit: usize,
+        (limit, patience): (usize, Duration),
         budget: Budget,
         counter: Counter,
     ) -> Self {
         Self {
             reader,
             limit,
+            patience,
             budget,
             counter,
             buffer: BytesMut::new(),
@@ -91,10 +104,10 @@ impl Incoming {
         {
             return None;
         }
-        let size = self.frame.as_ref().map_or(0, |frame| frame.size);
-        let seconds = u32::try_from(size / BYTES_PER_SECOND).unwrap_or(u32::MAX);
+        let here = self.frame.as_ref().map_or(0, |frame| frame.body.len());
+        let seconds = u32::try_from(here / BYTES_PER_SECOND).unwrap_or(u32::MAX);
         self.since
-            .map(|since| since + FRAME_TIME + Duration::from_secs(1) * seconds)
+            .map(|since| since + self.patience + Duration::from_secs(1) * seconds)
     }
 
     /// When the last frame was complete, or the connection began.
@@ -107,7 +120,10 @@ impl Incoming {
         loop {
             if self.frame.is_none() {
                 match frame::announced(&self.buffer, self.limit) {
-                    Err(garbage) => return Ok(Received::Garbage(garbage)),
+                    Err(garbage) => {
+                        let speaks = stranger::speaks(&self.buffer);
+                        return Ok(Received::Garbage(garbage, speaks));
+                    }
                     Ok(Some(size)) => self.begin(size),
                     Ok(None) => {
                         if self.fill().await? == 0 {
@@ -141,46 +157,83 @@ impl Incoming {
     }
 
     fn begin(&mut self, size: usize) {
-        let memory = if size <= SMALL {
-            Memory::Taken(None, BytesMut::with_capacity(size))
-        } else {
-            Memory::Awaited(Box::pin(self.budget.take(size)))
-        };
-        self.frame = Some(Arriving { size, memory });
+        self.frame = Some(Arriving {
+            size,
+            body: BytesMut::new(),
+            memory: Memory::Unasked,
+        });
         drop(self.buffer.split_to(frame::PREFIX));
     }
 
     /// Completes the frame that has begun; `None` where the stream ends within it.
     async fn body(&mut self) -> io::Result<Option<Received>> {
-        let Some(Arriving { size, memory }) = &mut self.frame else {
+        let Some(frame) = &mut self.frame else {
             return Ok(None);
         };
-        if let Memory::Awaited(taking) = memory {
-            let share = taking.await;
-            self.since = Some(Instant::now());
-            *memory = Memory::Taken(Some(share), BytesMut::with_capacity(*size));
-        }
-        let Memory::Taken(_, body) = memory else {
-            return Ok(None);
-        };
-        let buffered = self.buffer.len().min(*size - body.len());
-        body.extend_from_slice(&self.buffer.split_to(buffered));
-        while body.len() < *size {
-            let missing = *size - body.len();
-            let read = self
-                .reader
-                .read_buf(&mut (&mut *body).limit(missing))
-                .await?;
-            if read == 0 {
+        if let Memory::Unasked = frame.memory {
+            let earnest = frame.earnest();
+            if !receive(
+                &mut self.reader,
+                &mut self.buffer,
+                frame,
+                earnest,
+                &self.counter,
+            )
+            .await?
+            {
                 return Ok(None);
             }
-            self.counter.inc_by(read as u64);
+            frame.memory = match self.budget.try_take(frame.size) {
+                Some(share) => Memory::Taken(share),
+                None => Memory::Awaited(Box::pin(self.budget.take(frame.size))),
+            };
+        }
+        if let Memory::Awaited(taking) = &mut frame.memory {
+            let share = taking.await;
+            // The gateway's time, not the client's.
+            self.since = Some(Instant::now());
+            frame.memory = Memory::Taken(share);
+        }
+        let size = frame.size;
+        if !receive(
+            &mut self.reader,
+            &mut self.buffer,
+            frame,
+            size,
+            &self.counter,
+        )
+        .await?
+        {
+            return Ok(None);
         }
         self.last_request = Instant::now();
         self.since = (!self.buffer.is_empty()).then_some(self.last_request);
         Ok(self.frame.take().and_then(|frame| match frame.memory {
-            Memory::Taken(share, body) => Some(Received::Frame(body.freeze(), share)),
-            Memory::Awaited(_) => None,
+            Memory::Taken(share) => Some(Received::Frame(frame.body.freeze(), share)),
+            Memory::Unasked | Memory::Awaited(_) => None,
         }))
     }
+}
+
+/// Reads until so much of a frame is here; false where the stream ends before.
+async fn receive(
+    reader: &mut OwnedReadHalf,
+    buffer: &mut BytesMut,
+    frame: &mut Arriving,
+    until: usize,
+    counter: &Counter,
+) -> io::Result<bool> {
+    let body = &mut frame.body;
+    body.reserve(until.saturating_sub(body.len()));
+    let buffered = buffer.len().min(until.saturating_sub(body.len()));
+    body.extend_from_slice(&buffer.split_to(buffered));
+    while body.len() < until {
+        let missing = until - body.len();
+        let read = reader.read_buf(&mut (&mut *body).limit(missing)).await?;
+        if read == 0 {
+            return Ok(false);
+        }
+        counter.inc_by(read as u64);
+    }
+    Ok(true)
 }

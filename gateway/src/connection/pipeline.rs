@@ -10,6 +10,9 @@ use crate::{
     gateway::Gateway,
 };
 
+/// Answers that may be as large as a fetch, in the making or waiting for earlier ones, at a time.
+const MOST_LARGE: u64 = 8;
+
 /// The requests that have not been answered, in their order.
 pub(super) struct Pipeline {
     gateway: Arc<Gateway>,
@@ -27,6 +30,8 @@ pub(super) struct Pipeline {
     last_append: Option<oneshot::Receiver<()>>,
     /// Nobody waits for the answers.
     abandoned: bool,
+    /// The client does not take what it has been answered.
+    held: bool,
 }
 
 impl Pipeline {
@@ -42,6 +47,7 @@ impl Pipeline {
             appends: 0,
             last_append: None,
             abandoned: false,
+            held: false,
         }
     }
 
@@ -98,7 +104,16 @@ impl Pipeline {
             return None;
         }
         self.first += 1;
-        self.slots.pop_front().flatten()
+        let outcome = self.slots.pop_front().flatten();
+        self.start();
+        outcome
+    }
+
+    /// Whether to begin nothing whose answer may be large, until the client has taken more.
+    pub(super) fn hold(&mut self, held: bool) {
+        if std::mem::replace(&mut self.held, held) && !held {
+            self.start();
+        }
     }
 
     /// The client is gone: what it asked for is still done, but for what waits for others.
@@ -120,11 +135,13 @@ impl Pipeline {
 
     /// Begins all requests that may begin.
     fn start(&mut self) {
-        while let Some((_, request)) = self.queued.front() {
+        while let Some((number, request)) = self.queued.front() {
             let order = request.order();
+            let has_room = !self.held && number - self.first < MOST_LARGE;
             let may = match order {
                 Order::Appends => self.serial == 0,
-                Order::Serial | Order::Waits => self.serial == 0 && self.appends == 0,
+                Order::Serial => self.serial == 0 && self.appends == 0,
+                Order::Waits => self.serial == 0 && self.appends == 0 && has_room,
             };
             if !may {
                 return;

@@ -24,7 +24,10 @@ use kop_wire::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     time::timeout,
 };
 
@@ -72,6 +75,32 @@ impl Gateway {
 
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.address()).await
+    }
+
+    /// All metrics, as Prometheus reads them.
+    async fn metrics(&self) -> String {
+        let mut stream = in_time(TcpStream::connect(self.running.admin()))
+            .await
+            .unwrap();
+        let request = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        in_time(stream.write_all(request)).await.unwrap();
+        let mut text = String::new();
+        in_time(stream.read_to_string(&mut text)).await.unwrap();
+        text
+    }
+
+    /// The sum of a metric over all that begin like this.
+    pub(crate) async fn metric(&self, begins: &str) -> f64 {
+        let text = self.metrics().await;
+        let lines = text.lines().filter(|line| line.starts_with(begins));
+        let values = lines.map(|line| line.rsplit_once(' ').unwrap().1);
+        values.map(|value| value.parse::<f64>().unwrap()).sum()
+    }
+
+    /// Requests of an API that have been answered.
+    pub(crate) async fn answered(&self, api: &str) -> f64 {
+        self.metric(&format!("kop_requests_total{{api=\"{api}\""))
+            .await
     }
 
     /// Stops it and gives its directory, to start another one there.
@@ -145,6 +174,16 @@ impl Client {
         let mut frame = vec![0; usize::try_from(size).unwrap()];
         in_time(self.stream.read_exact(&mut frame)).await.unwrap();
         Some(frame.into())
+    }
+
+    /// Reads some bytes; false at the end.
+    pub(crate) async fn receive_some(&mut self) -> bool {
+        let mut bytes = vec![0; 1 << 20];
+        matches!(in_time(self.stream.read(&mut bytes)).await, Ok(1..))
+    }
+
+    pub(crate) fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        self.stream.into_split()
     }
 
     pub(crate) async fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {

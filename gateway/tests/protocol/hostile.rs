@@ -1,5 +1,6 @@
 use bytes::{BufMut as _, BytesMut};
 use kop_wire::kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::client::{Client, Gateway, batch, fetch, framed, produce};
 
@@ -27,6 +28,10 @@ async fn bytes_that_are_no_frame_close_the_connection() {
         &framed(&[]),
         &framed(&[0, 3]),
         &framed(&[0x7f, 0xff, 0, 0, 0, 0, 0, 1, 0xff, 0xff]),
+        // A version that is not served, and a first command of Pulsar's protocol.
+        &framed(&[0, 0, 0, 1, 0, 0, 0, 1, 0xff, 0xff]),
+        &framed(&[0, 0, 0, 4, 8, 2, 18, 0]),
+        &i32::MIN.to_be_bytes(),
     ] {
         let mut client = gateway.client().await;
         client.send_bytes(bytes).await;
@@ -147,6 +152,145 @@ async fn connections_above_the_limit_are_turned_away() {
         }
     };
     crate::client::in_time(served).await;
+}
+
+#[tokio::test]
+async fn connections_of_one_address_above_its_limit_are_turned_away() {
+    let gateway = Gateway::with("max-connections-per-ip = 1").await;
+    let mut first = gateway.client().await;
+    first.call(0, &ApiVersionsRequest::default()).await;
+    gateway.client().await.closed().await;
+    first.call(0, &ApiVersionsRequest::default()).await;
+}
+
+#[tokio::test]
+async fn half_a_request_is_waited_for_a_while_only() {
+    let gateway = Gateway::with("connection-stall-ms = 300").await;
+    let half: [&[u8]; 4] = [
+        &[0],
+        &[0, 0, 0, 100],
+        &[0, 0, 0, 100, 0, 18],
+        // As much as counts as meant, and no more: the memory for it is taken by then.
+        &[&50_000_000_i32.to_be_bytes()[..], &[0; 100_000]].concat(),
+    ];
+    let mut clients = Vec::new();
+    for bytes in half {
+        let mut client = gateway.client().await;
+        client.send_bytes(bytes).await;
+        clients.push(client);
+    }
+    for mut client in clients {
+        client.closed().await;
+    }
+    serves(&gateway).await;
+}
+
+#[tokio::test]
+async fn a_byte_now_and_then_is_no_request() {
+    let gateway = Gateway::with("connection-stall-ms = 300").await;
+    let mut client = gateway.client().await;
+    client.send_bytes(&[0, 0, 0x10, 0]).await;
+    // Goes on sending for as long as it takes; each byte is a sign of life, and does not help.
+    let (mut reader, mut writer) = client.into_split();
+    let trickle = async {
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(20));
+        loop {
+            ticks.tick().await;
+            if writer.write_all(&[0]).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    let closed = async {
+        let mut answer = [0];
+        !matches!(reader.read(&mut answer).await, Ok(1..))
+    };
+    let closed = crate::client::in_time(async {
+        tokio::select! {
+            closed = closed => closed,
+            () = trickle => unreachable!("it never ends"),
+        }
+    });
+    assert!(closed.await, "answered instead of closing");
+    serves(&gateway).await;
+}
+
+#[tokio::test]
+async fn announcing_large_requests_takes_nobody_elses_memory() {
+    let gateway = Gateway::with("max-request-bytes = 1000000\nmax-memory-bytes = 1000000").await;
+    let mut announcing = Vec::new();
+    for _ in 0..20 {
+        let mut client = gateway.client().await;
+        client.send_bytes(&1_000_000_i32.to_be_bytes()).await;
+        announcing.push(client);
+    }
+    let mut client = gateway.client().await;
+    client.create("orders", 1).await;
+    let large = batch(&[&"x".repeat(300_000)]);
+    assert_eq!(client.produce("orders", 0, &large).await.error_code, 0);
+}
+
+#[tokio::test]
+async fn requests_wait_for_memory_and_all_are_served() {
+    let gateway = Gateway::with("max-request-bytes = 500000\nmax-memory-bytes = 500000").await;
+    let mut client = gateway.client().await;
+    client.create("orders", 1).await;
+    let large = batch(&[&"x".repeat(400_000)]);
+    let producing = (0..10).map(|_| async {
+        let mut client = gateway.client().await;
+        client.produce("orders", 0, &large).await.error_code
+    });
+    let codes = futures::future::join_all(producing).await;
+    assert_eq!(codes, [0; 10]);
+    assert_eq!(client.list_offsets(4, "orders", -1).await.offset, 10);
+}
+
+#[tokio::test]
+async fn who_does_not_take_its_answers_is_cut_off() {
+    let gateway = Gateway::with("connection-stall-ms = 500").await;
+    let mut client = gateway.client().await;
+    client.create("orders", 1).await;
+    let large = batch(&[&"x".repeat(900_000)]);
+    for _ in 0..10 {
+        client.produce("orders", 0, &large).await;
+    }
+    let request = fetch("orders", 0, 0);
+    for _ in 0..8 {
+        client.send(12, &request).await;
+    }
+    // The gateway's answers fill all buffers on the way, and then nothing is taken.
+    crate::client::in_time(async {
+        while gateway.metric("kop_refused_total").await < 1.0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // What was on its way can be read, and then comes the end.
+    while client.receive_some().await {}
+    serves(&gateway).await;
+}
+
+#[tokio::test]
+async fn only_so_many_requests_of_a_connection_are_taken_at_a_time() {
+    let gateway = Gateway::with("max-requests-in-flight = 2").await;
+    let mut client = gateway.client().await;
+    client.create("orders", 1).await;
+    let waiting = fetch("orders", 0, 0).with_max_wait_ms(10_000);
+    for _ in 0..2 {
+        client.send(12, &waiting).await;
+    }
+    // The third is not read while the others wait for records.
+    let third = client.send(0, &ApiVersionsRequest::default()).await;
+    let mut other = gateway.client().await;
+    assert_eq!(gateway.answered("ApiVersions").await, 0.0);
+    other.produce("orders", 0, &batch(&["a"])).await;
+    for _ in 0..2 {
+        assert!(client.receive_frame().await.is_some());
+    }
+    assert_eq!(
+        client.receive_frame().await.unwrap()[..4],
+        third.to_be_bytes()
+    );
 }
 
 #[tokio::test]

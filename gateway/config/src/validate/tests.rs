@@ -200,6 +200,9 @@ fn numbers_out_of_range_are_refused() {
         ["--offsets-retention-minutes", "0"],
         ["--offsets-retention-check-interval-ms", "99"],
         ["--offset-metadata-max-bytes", "32768"],
+        ["--max-connections-per-ip", "0"],
+        ["--max-requests-in-flight", "0"],
+        ["--connection-stall-ms", "1"],
     ] {
         let joined = format!("{}={}", args[0], args[1]);
         let error = validated(&[&joined]).unwrap_err();
