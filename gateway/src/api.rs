@@ -18,8 +18,10 @@ use kop_wire::kafka_protocol::{ResponseError, messages::ApiKey, protocol::Decoda
 
 use crate::gateway::Gateway;
 
+mod alter_configs;
 mod answer;
 pub(crate) mod api_versions;
+mod configs;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -35,6 +37,7 @@ mod fetch;
 mod find_coordinator;
 mod groups;
 mod heartbeat;
+mod incremental_alter_configs;
 pub(crate) mod init_producer_id;
 mod join_group;
 mod leave_group;
@@ -250,8 +253,15 @@ pub(crate) static APIS: &[Api] = &[
     api!(OffsetDelete, 0..=0, Serial, offset_delete),
     api!(OffsetForLeaderEpoch, 2..=4, Serial, offset_for_leader_epoch),
     api!(DescribeConfigs, 1..=4, Serial, describe_configs),
+    api!(AlterConfigs, 0..=2, Serial, alter_configs),
     api!(CreatePartitions, 0..=3, Serial, create_partitions),
     api!(ElectLeaders, 0..=2, Serial, elect_leaders),
+    api!(
+        IncrementalAlterConfigs,
+        0..=1,
+        Serial,
+        incremental_alter_configs
+    ),
     api!(
         ListPartitionReassignments,
         0..=0,

@@ -15,7 +15,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kop_coordinator::{
     GroupConfig, GroupId, ListedGroup, Name, Reply, Request, TopicNames, partition_of,
 };
-use kop_store::{Catalog, CatalogError, CreateError, NewTopic, PartitionId};
+use kop_store::{Catalog, CatalogError, CreateError, NewTopic, PartitionId, TopicConfig};
 use kop_wire::TopicName;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -272,6 +272,7 @@ impl<C: Catalog> Coordination<C> {
         let new = NewTopic {
             name: self.0.topic.clone(),
             partitions: OFFSETS_PARTITIONS,
+            config: TopicConfig::new(),
         };
         match self.0.catalog.create(new).await {
             Ok(topic) => Ok(topic.partitions),

@@ -3,11 +3,12 @@ use std::ops::Range;
 
 use kop_config::{Config, PulsarConfig, StoreConfig};
 use kop_store::{
-    AppendError, Appended, Catalog, CatalogError, CreateError, DeleteError, Fetched, GrowError,
-    NewTopic, OpenError, Partition, PartitionId, ReadError, ReadLimit, TimestampedOffset, Topic,
-    TruncateError, Watermarks,
+    AppendError, Appended, Catalog, CatalogError, ConfigureError, CreateError, DeleteError,
+    Fetched, GrowError, NewTopic, OpenError, Partition, PartitionId, ReadError, ReadLimit,
+    TimestampedOffset, Topic, TopicConfig, TopicDefaults, TopicSettings, TruncateError,
+    UnsupportedConfig, Watermarks,
 };
-use kop_store_embedded::{Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore};
+use kop_store_embedded::{Clock, Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore};
 use kop_store_pulsar::{EntryFormat, PulsarOptions, PulsarPartition, PulsarStore};
 use kop_wire::{Batch, Offset, Timestamp, TopicName};
 use tracing::warn;
@@ -61,12 +62,14 @@ impl Store {
                         kop_config::Durability::Sync => Durability::Sync,
                         kop_config::Durability::Os => Durability::Os,
                     },
+                    defaults: topic_defaults(config),
+                    clock: Clock::system(),
                 };
                 let opening = tokio::task::spawn_blocking(|| EmbeddedStore::open(options));
                 Ok(Self::Embedded(opening.await??))
             }
             StoreConfig::Pulsar(pulsar) => {
-                let options = pulsar_options(pulsar.clone(), config.node_id);
+                let options = pulsar_options(pulsar.clone(), config);
                 Ok(Self::Pulsar(PulsarStore::connect(options).await?))
             }
         }
@@ -102,7 +105,15 @@ pub(crate) fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
         .join(": ")
 }
 
-fn pulsar_options(pulsar: PulsarConfig, node_id: i32) -> PulsarOptions {
+/// What holds for topics that do not say.
+pub(crate) fn topic_defaults(config: &Config) -> TopicDefaults {
+    TopicDefaults {
+        max_message_bytes: config.limits.message_bytes,
+        retention_ms: -1,
+    }
+}
+
+fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOptions {
     let PulsarConfig {
         service_url,
         admin_url,
@@ -126,7 +137,8 @@ fn pulsar_options(pulsar: PulsarConfig, node_id: i32) -> PulsarOptions {
             kop_config::EntryFormat::Kafka => EntryFormat::Kafka,
         },
         offsets_partitions: OFFSETS_PARTITIONS,
-        node_name: format!("kop-gateway-{node_id}"),
+        node_name: format!("kop-gateway-{}", config.node_id),
+        topic_defaults: topic_defaults(config),
     }
 }
 
@@ -151,6 +163,25 @@ impl Catalog for Store {
         match self {
             Self::Embedded(store) => store.grow(topic, partitions).await,
             Self::Pulsar(store) => store.grow(topic, partitions).await,
+        }
+    }
+
+    async fn configure(
+        &self,
+        topic: &TopicName,
+        from: &TopicConfig,
+        to: TopicConfig,
+    ) -> Result<Topic, ConfigureError> {
+        match self {
+            Self::Embedded(store) => store.configure(topic, from, to).await,
+            Self::Pulsar(store) => store.configure(topic, from, to).await,
+        }
+    }
+
+    fn supports(&self, config: &TopicConfig) -> Result<(), UnsupportedConfig> {
+        match self {
+            Self::Embedded(store) => store.supports(config),
+            Self::Pulsar(store) => store.supports(config),
         }
     }
 
@@ -195,6 +226,13 @@ impl Partition for StorePartition {
         match self {
             Self::Embedded(partition) => partition.read(from, limit).await,
             Self::Pulsar(partition) => partition.read(from, limit).await,
+        }
+    }
+
+    fn settings(&self) -> TopicSettings {
+        match self {
+            Self::Embedded(partition) => partition.settings(),
+            Self::Pulsar(partition) => partition.settings(),
         }
     }
 

@@ -1,12 +1,12 @@
 //! CreateTopics, versions 2 to 7.
 //!
 //! Partitions of −1 ask for the default (KIP-464, version 4), a replication factor other than 1 is
-//! refused, because there is one node as Kafka clients see it: what replicates is the store. Of the
-//! topic configurations those are accepted that say what the gateway does anyway; others are refused
-//! by name instead of being ignored. Version 5 answers what was made, version 7 with its id.
+//! refused, because there is one node as Kafka clients see it: what replicates is the store. A topic
+//! configuration that is not honoured is refused by name. Version 5 answers what was made and what
+//! holds for it (KIP-525), version 7 with its id.
 use std::collections::HashMap;
 
-use kop_store::{Catalog as _, NewTopic, Topic, TopicClass};
+use kop_store::{Catalog as _, NewTopic, Topic, TopicClass, TopicConfig};
 use kop_wire::{
     TopicName,
     kafka_protocol::{
@@ -16,7 +16,7 @@ use kop_wire::{
             create_topics_request::{
                 CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
             },
-            create_topics_response::CreatableTopicResult,
+            create_topics_response::{CreatableTopicConfigs, CreatableTopicResult},
         },
         protocol::StrBytes,
     },
@@ -24,20 +24,14 @@ use kop_wire::{
 use tracing::info;
 use uuid::Uuid;
 
-use super::{Call, error::Refusal};
+use super::{
+    Call,
+    configs::{self, TopicSetting},
+    error::Refusal,
+};
 
 /// Partitions of one topic.
 pub(super) const MOST_PARTITIONS: u32 = 10_000;
-
-/// Configurations that change nothing, because they say how things are.
-const AS_IT_IS: &[(&str, &str)] = &[
-    ("cleanup.policy", "delete"),
-    ("compression.type", "producer"),
-    ("message.timestamp.type", "CreateTime"),
-    ("min.insync.replicas", "1"),
-    ("retention.bytes", "-1"),
-    ("retention.ms", "-1"),
-];
 
 pub(super) async fn handle(call: &Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let mut times = HashMap::new();
@@ -65,7 +59,7 @@ async fn result(call: &Call, topic: CreatableTopic, validate_only: bool) -> Crea
         Ok(new) => made(call, new).await,
         Err(refusal) => Err(refusal),
     };
-    let Topic { id, partitions, .. } = match made {
+    let made = match made {
         Ok(made) => made,
         Err(refusal) => return refused(call, &topic, &refusal),
     };
@@ -75,10 +69,24 @@ async fn result(call: &Call, topic: CreatableTopic, validate_only: bool) -> Crea
     if call.version < 5 {
         return result;
     }
+    let configs = configs::of_topic(call, &made.name, &made.config);
     result
-        .with_topic_id(if call.version >= 7 { id } else { Uuid::nil() })
-        .with_num_partitions(i32::try_from(partitions).unwrap_or(i32::MAX))
+        .with_topic_id(if call.version >= 7 {
+            made.id
+        } else {
+            Uuid::nil()
+        })
+        .with_num_partitions(i32::try_from(made.partitions).unwrap_or(i32::MAX))
         .with_replication_factor(1)
+        .with_configs(Some(configs.into_iter().map(told_as).collect()))
+}
+
+fn told_as(setting: TopicSetting) -> CreatableTopicConfigs {
+    CreatableTopicConfigs::default()
+        .with_name(StrBytes::from_static_str(setting.spec.name))
+        .with_config_source(setting.source() as i8)
+        .with_read_only(setting.read_only)
+        .with_value(Some(StrBytes::from_string(setting.value)))
 }
 
 fn refused(call: &Call, topic: &CreatableTopic, refusal: &Refusal) -> CreatableTopicResult {
@@ -96,17 +104,14 @@ fn planned(call: &Call, topic: &CreatableTopic) -> Result<NewTopic, Refusal> {
         let why = "internal topics are made by the gateway";
         return Err(Refusal::new(ResponseError::InvalidTopicException, why));
     }
-    if let Some(config) = topic.configs.iter().find(|config| !says_how_it_is(config)) {
-        let value = config.value.as_deref().unwrap_or("null");
-        let why = format!(
-            "topic configuration {}={value} is not supported",
-            &*config.name
-        );
-        return Err(Refusal::new(ResponseError::InvalidConfig, why));
-    }
+    let config = configured(call, &topic.configs)?;
     if !topic.assignments.is_empty() {
         let partitions = assigned(call, topic)?;
-        return Ok(NewTopic { name, partitions });
+        return Ok(NewTopic {
+            name,
+            partitions,
+            config,
+        });
     }
     if !matches!(topic.replication_factor, -1 | 1) {
         let why = format!(
@@ -126,14 +131,23 @@ fn planned(call: &Call, topic: &CreatableTopic) -> Result<NewTopic, Refusal> {
         );
         return Err(Refusal::new(ResponseError::InvalidPartitions, why));
     }
-    Ok(NewTopic { name, partitions })
+    Ok(NewTopic {
+        name,
+        partitions,
+        config,
+    })
 }
 
-fn says_how_it_is(config: &CreatableTopicConfig) -> bool {
-    let value = config.value.as_deref();
-    AS_IT_IS
-        .iter()
-        .any(|(name, is)| &*config.name == *name && value == Some(*is))
+/// What is set for the topic. Of an option that is named twice the last value counts, as in Kafka.
+fn configured(call: &Call, given: &[CreatableTopicConfig]) -> Result<TopicConfig, Refusal> {
+    let mut config = TopicConfig::new();
+    for CreatableTopicConfig { name, value, .. } in given {
+        let value = value.as_deref().ok_or_else(|| configs::no_value(name))?;
+        config.set(name, value)?;
+    }
+    config.check()?;
+    call.gateway.store.supports(&config)?;
+    Ok(config)
 }
 
 /// How many partitions a manual assignment names: all from 0 on, each on this node.
@@ -165,13 +179,18 @@ fn assigned(call: &Call, topic: &CreatableTopic) -> Result<u32, Refusal> {
 
 /// What making the topic would answer.
 async fn validated(call: &Call, new: NewTopic) -> Result<Topic, Refusal> {
-    let NewTopic { name, partitions } = new;
+    let NewTopic {
+        name,
+        partitions,
+        config,
+    } = new;
     match call.gateway.store.find(&name).await? {
         Some(_) => Err(kop_store::CreateError::Exists(name).into()),
         None => Ok(Topic {
             name,
             id: Uuid::nil(),
             partitions,
+            config,
         }),
     }
 }

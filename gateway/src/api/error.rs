@@ -2,8 +2,8 @@
 use std::time::Duration;
 
 use kop_store::{
-    AppendError, CatalogError, CreateError, DeleteError, GrowError, OpenError, ReadError,
-    TruncateError,
+    AppendError, CatalogError, ConfigureError, CreateError, DeleteError, GrowError, OpenError,
+    ReadError, TruncateError, UnsupportedConfig, topic_config::ConfigError,
 };
 use kop_wire::kafka_protocol::ResponseError;
 use tracing::warn;
@@ -66,8 +66,39 @@ impl From<CreateError> for Refusal {
             CreateError::Exists(_) => {
                 Self::new(ResponseError::TopicAlreadyExists, error.to_string())
             }
+            CreateError::Unsupported(unsupported) => unsupported.into(),
             CreateError::Refused(why) => Self::new(ResponseError::InvalidRequest, why),
             CreateError::Unavailable(cause) => {
+                unavailable(&*cause);
+                ResponseError::RequestTimedOut.into()
+            }
+        }
+    }
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Self::new(ResponseError::InvalidConfig, error.to_string())
+    }
+}
+
+impl From<UnsupportedConfig> for Refusal {
+    fn from(error: UnsupportedConfig) -> Self {
+        Self::new(ResponseError::InvalidConfig, error.to_string())
+    }
+}
+
+impl From<ConfigureError> for Refusal {
+    fn from(error: ConfigureError) -> Self {
+        match error {
+            ConfigureError::Unknown(_) => {
+                Self::new(ResponseError::UnknownTopicOrPartition, error.to_string())
+            }
+            ConfigureError::Changed(_) => {
+                Self::new(ResponseError::RequestTimedOut, error.to_string())
+            }
+            ConfigureError::Unsupported(unsupported) => unsupported.into(),
+            ConfigureError::Unavailable(cause) => {
                 unavailable(&*cause);
                 ResponseError::RequestTimedOut.into()
             }

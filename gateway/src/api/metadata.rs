@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use futures::{StreamExt as _, stream};
 use kop_config::HostPort;
-use kop_store::{Catalog as _, NewTopic, Topic, TopicClass};
+use kop_store::{Catalog as _, NewTopic, Topic, TopicClass, TopicConfig};
 use kop_wire::{
     TopicName,
     kafka_protocol::{
@@ -128,6 +128,7 @@ async fn by_name(call: &Call, name: &str, may_create: bool) -> Result<Topic, Ref
     let new = NewTopic {
         name: name.clone(),
         partitions: gateway.config.default_partitions,
+        config: TopicConfig::new(),
     };
     match gateway.store.create(new).await {
         Ok(topic) => {

@@ -124,12 +124,12 @@ async fn topic(
             let index = data.index;
             let write = async {
                 let name: &TopicName = name.as_ref().map_err(Refusal::clone)?;
-                let batch = checked(call, data, alone).await?;
                 let target = timeout_at(deadline, call.open(name, index)).await;
-                Ok((
-                    target.map_err(|_| Refusal::from(ResponseError::RequestTimedOut))??,
-                    batch,
-                ))
+                let target =
+                    target.map_err(|_| Refusal::from(ResponseError::RequestTimedOut))??;
+                let settings = target.partition.settings();
+                let batch = checked(call, data, alone, &settings).await?;
+                Ok((target, batch))
             };
             Part {
                 index,
@@ -192,9 +192,10 @@ async fn one(call: &Call, part: Part, deadline: Instant) -> PartitionProduceResp
             base_offset,
             log_start,
             duplicate: _,
+            log_append_time,
         }) => response
             .with_base_offset(base_offset.0)
-            .with_log_append_time_ms(-1)
+            .with_log_append_time_ms(log_append_time.map_or(-1, |time| time.0))
             .with_log_start_offset(log_start.0),
         Err(Refused { refusal, faults }) => {
             let response = response

@@ -146,11 +146,8 @@ async fn settled_group(groups: &Coordination<FakeStore>) {
 async fn a_group_and_its_offsets_survive_a_restart_of_the_embedded_store() {
     let directory = tempfile::tempdir().unwrap();
     let open = || {
-        EmbeddedStore::open(EmbeddedOptions {
-            directory: directory.path().to_path_buf(),
-            durability: Durability::Os,
-        })
-        .unwrap()
+        let directory = directory.path().to_path_buf();
+        EmbeddedStore::open(EmbeddedOptions::new(directory, Durability::Os)).unwrap()
     };
     let store = open();
     let groups = coordination(store.clone(), config());

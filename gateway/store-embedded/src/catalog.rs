@@ -2,16 +2,16 @@
 use std::{ops::Range, sync::Arc};
 
 use kop_store::{
-    Catalog, CatalogError, CreateError, DeleteError, GrowError, NewTopic, OpenError, PartitionId,
-    Topic,
+    Catalog, CatalogError, ConfigureError, CreateError, DeleteError, GrowError, NewTopic,
+    OpenError, PartitionId, Topic, TopicConfig, UnsupportedConfig,
 };
 use kop_wire::TopicName;
 use tokio::sync::oneshot;
 
 use crate::{
-    EmbeddedOptions, EmbeddedPartition, OpenStoreError,
+    EmbeddedOptions, EmbeddedPartition, OpenStoreError, config,
     engine::Engine,
-    writer::{Command, Reply, Stopped},
+    writer::{Command, ConfigChange, Reply, Stopped},
 };
 
 /// An open store. Clones are the same store; when the last one and the last partition are dropped,
@@ -88,6 +88,27 @@ impl Catalog for EmbeddedStore {
             })
             .await
             .unwrap_or_else(|stopped| Err(GrowError::Unavailable(stopped.into())))
+    }
+
+    async fn configure(
+        &self,
+        topic: &TopicName,
+        from: &TopicConfig,
+        to: TopicConfig,
+    ) -> Result<Topic, ConfigureError> {
+        let change = ConfigChange {
+            topic: topic.clone(),
+            from: from.clone(),
+            to,
+        };
+        self.engine
+            .ask(|reply| Command::Configure { change, reply })
+            .await
+            .unwrap_or_else(|stopped| Err(ConfigureError::Unavailable(stopped.into())))
+    }
+
+    fn supports(&self, config: &TopicConfig) -> Result<(), UnsupportedConfig> {
+        config::supports(config, self.engine.durability)
     }
 
     async fn find(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     engine::OpenStoreError,
-    format::{FORMAT, FORMAT_PREFIX},
+    format::{FORMAT, FORMAT_1, FORMAT_PREFIX},
 };
 
 const LOCK: &str = "lock";
@@ -22,6 +22,8 @@ pub(crate) struct Directory {
     path: PathBuf,
     /// The folders that were made for it, outermost first, if the store is being made.
     making: Option<Vec<PathBuf>>,
+    /// An earlier version wrote it, which this one can bring up to date.
+    is_outdated: bool,
     _lock: File,
 }
 
@@ -52,6 +54,7 @@ impl Directory {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
+        let is_outdated = format.as_deref() == Some(FORMAT_1);
         let mut making = None;
         match format {
             None => {
@@ -59,7 +62,7 @@ impl Directory {
                 remove_draft(&path.join(DATABASE)).map_err(failed)?;
                 making = Some(made);
             }
-            Some(found) if found == FORMAT => {}
+            Some(ref found) if found == FORMAT || is_outdated => {}
             Some(found) if found.starts_with(FORMAT_PREFIX) => {
                 let found = found.trim_end().to_owned();
                 return Err(OpenStoreError::Version {
@@ -72,6 +75,7 @@ impl Directory {
         Ok(Self {
             path: path.to_owned(),
             making,
+            is_outdated,
             _lock: lock,
         })
     }
@@ -104,6 +108,22 @@ impl Directory {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether an earlier version wrote it.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.is_outdated
+    }
+
+    /// Notes that it has been brought up to date.
+    pub(crate) fn updated(&self) -> Result<(), OpenStoreError> {
+        let updated = draft_format(&self.path)
+            .and_then(|()| fs::rename(self.path.join(FORMAT_DRAFT), self.path.join(FORMAT_FILE)))
+            .and_then(|()| sync_folder(&self.path));
+        updated.map_err(|source| OpenStoreError::Directory {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// Where the key-value store is.

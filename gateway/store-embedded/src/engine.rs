@@ -9,16 +9,19 @@ use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode,
     config::CompressionPolicy,
 };
-use kop_store::{Cause, Topic, TopicClass};
+use kop_store::{Cause, Topic, TopicClass, TopicDefaults};
 use kop_wire::Offset;
 use tokio::sync::Semaphore;
 
 use crate::{
+    Clock,
     directory::Directory,
     format::{self, BatchKey, Damaged, LogId},
+    live::Live,
     log::Log,
     remover::{Removal, Remover},
     topics::{Entry, Topics},
+    upgrade,
     writer::{AbandonedBytes, Command, Writer},
 };
 
@@ -61,6 +64,23 @@ pub struct EmbeddedOptions {
     pub directory: PathBuf,
     /// When an append is answered.
     pub durability: Durability,
+    /// What holds for topics that do not say.
+    pub defaults: TopicDefaults,
+    /// The time by which records are stamped and grow old.
+    pub clock: Clock,
+}
+
+impl EmbeddedOptions {
+    /// A store in that directory that promises that, with Kafka's defaults and the machine's clock.
+    #[must_use]
+    pub fn new(directory: PathBuf, durability: Durability) -> Self {
+        Self {
+            directory,
+            durability,
+            defaults: TopicDefaults::default(),
+            clock: Clock::default(),
+        }
+    }
 }
 
 /// Why the store did not open.
@@ -118,6 +138,7 @@ pub(crate) struct Engine {
     pub(crate) readers: Arc<Semaphore>,
     pub(crate) abandoned: Arc<AbandonedBytes>,
     pub(crate) keyspaces: Keyspaces,
+    pub(crate) durability: Durability,
     threads: Vec<JoinHandle<()>>,
     // Given back last, when nothing of this store touches the directory any more.
     directory: Directory,
@@ -132,7 +153,11 @@ impl Engine {
         };
         let keyspaces = Keyspaces::open(&directory).map_err(|error| damaged(error.into()))?;
         directory.made()?;
-        let (topics, removals) = load(&keyspaces).map_err(damaged)?;
+        if directory.is_outdated() {
+            upgrade::from_1(&keyspaces).map_err(damaged)?;
+            directory.updated()?;
+        }
+        let (topics, removals) = load(&keyspaces, &options.defaults).map_err(damaged)?;
         let topics = Arc::new(topics);
 
         let (removals_to, removals_from) = mpsc::channel();
@@ -146,7 +171,7 @@ impl Engine {
         let writer = Writer::new(
             keyspaces.clone(),
             Arc::clone(&topics),
-            options.durability,
+            options.clone(),
             removals_to,
             stop_remover,
         );
@@ -161,6 +186,7 @@ impl Engine {
             readers,
             abandoned: Arc::default(),
             keyspaces,
+            durability: options.durability,
             threads,
             directory,
         })
@@ -231,7 +257,7 @@ impl Keyspaces {
 }
 
 /// Reads the topics, the bounds of their logs, and what was still to be removed.
-fn load(keyspaces: &Keyspaces) -> Result<(Topics, Vec<Removal>), Cause> {
+fn load(keyspaces: &Keyspaces, defaults: &TopicDefaults) -> Result<(Topics, Vec<Removal>), Cause> {
     let topics = Topics::default();
     let mut removals = Vec::new();
     for item in keyspaces.meta.prefix(format::REMOVED) {
@@ -242,8 +268,9 @@ fn load(keyspaces: &Keyspaces) -> Result<(Topics, Vec<Removal>), Cause> {
     for item in keyspaces.meta.prefix(format::TOPICS) {
         let (key, value) = item.into_inner()?;
         let topic = format::topic_of(&key, &value)?;
-        let logs = load_logs(keyspaces, &topic, &mut removals)?;
-        topics.insert(Entry { topic, logs });
+        let live = Arc::new(Live::of(&topic, defaults));
+        let logs = load_logs(keyspaces, &topic, &live, &mut removals)?;
+        topics.insert(Entry { topic, live, logs });
     }
     Ok((topics, removals))
 }
@@ -251,6 +278,7 @@ fn load(keyspaces: &Keyspaces) -> Result<(Topics, Vec<Removal>), Cause> {
 fn load_logs(
     keyspaces: &Keyspaces,
     topic: &Topic,
+    live: &Arc<Live>,
     removals: &mut Vec<Removal>,
 ) -> Result<Arc<[Arc<Log>]>, Cause> {
     let class = TopicClass::of(&topic.name);
@@ -276,7 +304,12 @@ fn load_logs(
                 offset: start,
             });
         }
-        logs.push(Arc::new(Log::new(id, class, start, high)));
+        logs.push(Arc::new(Log::new(
+            id,
+            class,
+            Arc::clone(live),
+            (start, high),
+        )));
     }
     Ok(logs.into())
 }

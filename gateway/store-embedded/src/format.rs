@@ -2,8 +2,8 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `format` | the line `kop embedded store 1` |
-//! | `format.new` | the same; the store is being made for the first time, and nothing in it counts yet |
+//! | `format` | the line `kop embedded store 2` |
+//! | `format.new` | the same; the store is being made or brought to this version, and the line does not count yet |
 //! | `lock` | locked by the process that has the store open |
 //! | `db/` | the key-value store |
 //!
@@ -13,7 +13,7 @@
 //! | keyspace | key | value |
 //! | --- | --- | --- |
 //! | `batches` | log, base offset (8), last offset delta (4), max timestamp (8) | a record batch, its base offset set |
-//! | `meta` | `topic/` and a topic's name | JSON: id and number of partitions |
+//! | `meta` | `topic/` and a topic's name | JSON: id, number of partitions, and what is set for it |
 //! | `meta` | `removed/` and a topic's id | number of partitions (4) of a topic whose batches are being removed |
 //! | `meta` | `start/` and a log | the log's first offset (8), where that is not 0 |
 //! | `meta` | `producers/` and a log | an offset (8) and the [producer state](kop_store::producer_state) up to there |
@@ -24,14 +24,19 @@
 //!
 //! The key of a batch tells where it ends and how new it is, so that finding an end or a time touches
 //! no values.
+use std::collections::BTreeMap;
+
 use bytes::{Buf, BufMut};
-use kop_store::Topic;
+use kop_store::{Topic, TopicConfig};
 use kop_wire::{BatchHeader, Offset, Timestamp, TopicName};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Content of the file `format`.
-pub(crate) const FORMAT: &str = "kop embedded store 1\n";
+pub(crate) const FORMAT: &str = "kop embedded store 2\n";
+/// Its content in directories that are brought to this version when they are opened: without topic
+/// configurations.
+pub(crate) const FORMAT_1: &str = "kop embedded store 1\n";
 /// What the content of every version begins with.
 pub(crate) const FORMAT_PREFIX: &str = "kop embedded store ";
 
@@ -152,6 +157,9 @@ impl BatchKey {
 struct TopicValue {
     id: String,
     partitions: u32,
+    /// What is set for it, by Kafka's names.
+    #[serde(default)]
+    config: BTreeMap<String, String>,
 }
 
 pub(crate) fn topic_key(name: &TopicName) -> Vec<u8> {
@@ -162,19 +170,30 @@ pub(crate) fn topic_value(topic: &Topic) -> Vec<u8> {
     let value = TopicValue {
         id: topic.id.to_string(),
         partitions: topic.partitions,
+        config: topic
+            .config
+            .iter()
+            .map(|(spec, value)| (spec.name.to_owned(), value.to_string()))
+            .collect(),
     };
-    serde_json::to_vec(&value).expect("a text and a number are JSON")
+    serde_json::to_vec(&value).expect("texts and a number are JSON")
 }
 
 pub(crate) fn topic_of(key: &[u8], value: &[u8]) -> Result<Topic, Damaged> {
     const TOPIC: Damaged = Damaged("description of a topic");
     let name = key.strip_prefix(TOPICS).ok_or(TOPIC)?;
     let name = std::str::from_utf8(name).map_err(|_| TOPIC)?;
-    let TopicValue { id, partitions } = serde_json::from_slice(value).map_err(|_| TOPIC)?;
+    let TopicValue {
+        id,
+        partitions,
+        config,
+    } = serde_json::from_slice(value).map_err(|_| TOPIC)?;
+    let config = config.iter().map(|(name, value)| (&**name, &**value));
     Ok(Topic {
         name: TopicName::new(name).map_err(|_| TOPIC)?,
         id: Uuid::parse_str(&id).map_err(|_| TOPIC)?,
         partitions,
+        config: TopicConfig::of(config).map_err(|_| TOPIC)?,
     })
 }
 
@@ -256,12 +275,14 @@ mod tests {
             name,
             id: Uuid::from_u128(1),
             partitions: 8,
+            config: TopicConfig::of([("retention.ms", "-1"), ("cleanup.policy", "delete,compact")])
+                .unwrap(),
         };
         let value = topic_value(&topic);
         let text = String::from_utf8(value.clone()).unwrap();
         assert_eq!(
             text,
-            r#"{"id":"00000000-0000-0000-0000-000000000001","partitions":8}"#
+            r#"{"id":"00000000-0000-0000-0000-000000000001","partitions":8,"config":{"cleanup.policy":"delete,compact","retention.ms":"-1"}}"#
         );
         assert_eq!(topic_of(&topic_key(&topic.name), &value), Ok(topic));
         assert!(topic_of(b"topic/orders", b"{}").is_err());

@@ -14,11 +14,14 @@
 //! What the directory holds is described in the module `format`. Nothing is removed by age or size.
 mod catalog;
 mod cleaner;
+mod clock;
+mod config;
 mod directory;
 mod engine;
 mod format;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod live;
 mod log;
 mod partition;
 mod producers;
@@ -26,11 +29,13 @@ mod read;
 mod remover;
 mod tail;
 mod topics;
+mod upgrade;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
 pub use catalog::EmbeddedStore;
+pub use clock::Clock;
 pub use engine::{Durability, EmbeddedOptions, OpenStoreError};
 pub use partition::EmbeddedPartition;

@@ -1,11 +1,11 @@
 //! One partition's log, as readers see it.
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use kop_store::{ReadError, TopicClass, Watermarks};
 use kop_wire::Offset;
 use tokio::sync::watch;
 
-use crate::{format::LogId, tail::Tail};
+use crate::{format::LogId, live::Live, tail::Tail};
 
 /// A log's bounds. The writer thread moves them, once what they promise is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +32,20 @@ impl Bounds {
 pub(crate) struct Log {
     pub(crate) id: LogId,
     pub(crate) class: TopicClass,
+    /// What holds for its topic.
+    pub(crate) live: Arc<Live>,
     bounds: watch::Sender<Bounds>,
     /// The newest batches. The writer thread adds and drops, readers copy references out.
     pub(crate) tail: Mutex<Tail>,
 }
 
 impl Log {
-    pub(crate) fn new(id: LogId, class: TopicClass, start: Offset, high: Offset) -> Self {
+    pub(crate) fn new(
+        id: LogId,
+        class: TopicClass,
+        live: Arc<Live>,
+        (start, high): (Offset, Offset),
+    ) -> Self {
         let bounds = Bounds {
             start,
             high,
@@ -48,6 +55,7 @@ impl Log {
         Self {
             id,
             class,
+            live,
             bounds: watch::Sender::new(bounds),
             tail: Mutex::default(),
         }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use kop_store::{
     AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset,
-    TruncateError, Watermarks,
+    TopicSettings, TruncateError, Watermarks,
 };
 use kop_wire::{Batch, Offset, Timestamp};
 
@@ -81,6 +81,10 @@ impl Partition for EmbeddedPartition {
             }
         };
         Ok(Fetched { chunks, watermarks })
+    }
+
+    fn settings(&self) -> TopicSettings {
+        self.log.live.get()
     }
 
     fn watermarks(&self) -> Watermarks {

@@ -3,6 +3,7 @@ use std::path::Path;
 use bytes::Bytes;
 use kop_store::{
     AppendError, Appended, Catalog, NewTopic, Partition, PartitionId, ReadError, ReadLimit,
+    TopicConfig,
     conformance::{self, Capabilities},
 };
 use kop_wire::{Batch, BatchBuilder, Compression, Offset, Record, Timestamp, TopicName};
@@ -23,11 +24,7 @@ fn temporary() -> TempDir {
 }
 
 fn try_open(directory: &Path) -> Result<EmbeddedStore, OpenStoreError> {
-    let (directory, durability) = (directory.to_owned(), Durability::Os);
-    EmbeddedStore::open(EmbeddedOptions {
-        directory,
-        durability,
-    })
+    EmbeddedStore::open(EmbeddedOptions::new(directory.to_owned(), Durability::Os))
 }
 
 fn open(directory: &Path) -> EmbeddedStore {
@@ -43,6 +40,7 @@ async fn create(store: &EmbeddedStore, topic: &str, partitions: u32) -> Embedded
         .create(NewTopic {
             name: name(topic),
             partitions,
+            config: TopicConfig::new(),
         })
         .await
         .unwrap();
@@ -98,10 +96,7 @@ async fn count(partition: &EmbeddedPartition, from: Offset) -> usize {
 async fn it_keeps_what_every_engine_promises() {
     for durability in [Durability::Sync, Durability::Os] {
         let directory = temporary();
-        let options = EmbeddedOptions {
-            directory: directory.path().to_owned(),
-            durability,
-        };
+        let options = EmbeddedOptions::new(directory.path().to_owned(), durability);
         let store = EmbeddedStore::open(options).unwrap();
         conformance::run_all(&store, Capabilities::default()).await;
         store.close().await.unwrap();
@@ -117,6 +112,7 @@ async fn a_topic_needs_a_sensible_number_of_partitions_and_no_tenant() {
             .create(NewTopic {
                 name: name(topic),
                 partitions,
+                config: TopicConfig::new(),
             })
             .await;
         assert!(

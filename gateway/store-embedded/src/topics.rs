@@ -7,7 +7,7 @@ use std::{
 use kop_store::{PartitionId, Topic};
 use kop_wire::TopicName;
 
-use crate::log::Log;
+use crate::{live::Live, log::Log};
 
 /// All topics by name. The writer thread changes them, everyone reads.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(crate) struct Topics {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) topic: Topic,
+    /// What holds for it.
+    pub(crate) live: Arc<Live>,
     /// One log for each partition, in their order.
     pub(crate) logs: Arc<[Arc<Log>]>,
 }

@@ -8,27 +8,26 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use fjall::PersistMode;
 use kop_store::{
-    AppendError, Appended, CatalogError, Cause, CreateError, DeleteError, GrowError, NewTopic,
-    Topic, TruncateError,
+    AppendError, Appended, CatalogError, Cause, ConfigureError, CreateError, DeleteError,
+    GrowError, NewTopic, Topic, TopicConfig, TruncateError,
 };
 use kop_wire::{Offset, TopicName};
 use tokio::sync::oneshot;
 
 use crate::{
-    Durability, engine::Keyspaces, format::LogId, log::Log, producers::Appender, remover::Removal,
-    topics::Topics,
+    EmbeddedOptions, engine::Keyspaces, format::LogId, log::Log, producers::Appender,
+    remover::Removal, topics::Topics,
 };
 
 mod append;
 mod change;
 mod commit;
 
-pub(crate) use append::{AbandonedBytes, Offered};
+pub(crate) use append::{AbandonedBytes, MAX_BATCH, Offered};
 use commit::Group;
 
 /// The most of one group, in bytes of batches; a single batch may be larger.
@@ -64,6 +63,10 @@ pub(crate) enum Command {
         partitions: u32,
         reply: Reply<Result<Topic, GrowError>>,
     },
+    Configure {
+        change: ConfigChange,
+        reply: Reply<Result<Topic, ConfigureError>>,
+    },
     TruncateBefore {
         log: Arc<Log>,
         offset: Offset,
@@ -75,6 +78,13 @@ pub(crate) enum Command {
     },
     /// Saves what is not saved, syncs, answers, and ends the thread.
     Close(Closing),
+}
+
+/// What is set for a topic, before and after.
+pub(crate) struct ConfigChange {
+    pub(crate) topic: TopicName,
+    pub(crate) from: TopicConfig,
+    pub(crate) to: TopicConfig,
 }
 
 /// The store takes no writes any more.
@@ -90,7 +100,7 @@ pub(crate) enum Stopped {
 pub(crate) struct Writer {
     keyspaces: Keyspaces,
     topics: Arc<Topics>,
-    durability: Durability,
+    options: EmbeddedOptions,
     appenders: HashMap<LogId, (Arc<Log>, Appender)>,
     recent: commit::RecentBatches,
     /// Batches since a coordinator's log was last cleaned.
@@ -107,14 +117,14 @@ impl Writer {
     pub(crate) fn new(
         keyspaces: Keyspaces,
         topics: Arc<Topics>,
-        durability: Durability,
+        options: EmbeddedOptions,
         removals: mpsc::Sender<Removal>,
         stop_remover: Arc<AtomicBool>,
     ) -> Self {
         Self {
             keyspaces,
             topics,
-            durability,
+            options,
             appenders: HashMap::new(),
             recent: commit::RecentBatches::new(TAIL_BYTES),
             uncleaned: HashMap::new(),
@@ -149,7 +159,7 @@ impl Writer {
         first: Command,
         commands: &mpsc::Receiver<Command>,
     ) -> (Group, Option<Closing>) {
-        let mut group = Group::new(&self.keyspaces, now_ms());
+        let mut group = Group::new(&self.keyspaces, self.options.clock.now_ms());
         let mut next = Some(first);
         let mut taken = 0;
         while let Some(command) = next {
@@ -173,6 +183,10 @@ impl Writer {
                     reply,
                 } => {
                     self.grow(&mut group, &topic, partitions, reply);
+                    true
+                }
+                Command::Configure { change, reply } => {
+                    self.configure(&mut group, change, reply);
                     true
                 }
                 Command::TruncateBefore { log, offset, reply } => {
@@ -202,7 +216,7 @@ impl Writer {
         if self.failed {
             return Err(Stopped::Failed.into());
         }
-        let mut group = Group::new(&self.keyspaces, now_ms());
+        let mut group = Group::new(&self.keyspaces, self.options.clock.now_ms());
         for (log, appender) in self.appenders.values_mut() {
             appender.save(log, &self.keyspaces, &mut group.writes, group.now_ms);
         }
@@ -210,11 +224,4 @@ impl Writer {
         self.keyspaces.database.persist(PersistMode::SyncAll)?;
         Ok(())
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

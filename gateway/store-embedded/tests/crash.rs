@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use kop_store::{Catalog, NewTopic, Partition, PartitionId, ReadLimit};
+use kop_store::{Catalog, NewTopic, Partition, PartitionId, ReadLimit, TopicConfig};
 use kop_store_embedded::{Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore};
 use kop_wire::{Batch, BatchBuilder, Compression, Offset, Record, TopicName};
 
@@ -15,18 +15,15 @@ const DIRECTORY: &str = "KOP_CRASH_TEST_DIRECTORY";
 const PARTITIONS: u32 = 3;
 
 async fn partitions(directory: &Path, durability: Durability) -> Vec<EmbeddedPartition> {
-    let directory = directory.to_owned();
-    let store = EmbeddedStore::open(EmbeddedOptions {
-        directory,
-        durability,
-    })
-    .unwrap();
+    let options = EmbeddedOptions::new(directory.to_owned(), durability);
+    let store = EmbeddedStore::open(options).unwrap();
     let name = TopicName::new("a").unwrap();
     if store.find(&name).await.unwrap().is_none() {
         store
             .create(NewTopic {
                 name: name.clone(),
                 partitions: PARTITIONS,
+                config: TopicConfig::new(),
             })
             .await
             .unwrap();
@@ -145,12 +142,8 @@ async fn what_was_acknowledged_survives_a_kill() {
 }
 
 async fn clear(directory: &Path) {
-    let (directory, durability) = (directory.to_owned(), Durability::Os);
-    let store = EmbeddedStore::open(EmbeddedOptions {
-        directory,
-        durability,
-    })
-    .unwrap();
+    let options = EmbeddedOptions::new(directory.to_owned(), Durability::Os);
+    let store = EmbeddedStore::open(options).unwrap();
     store.delete(&TopicName::new("a").unwrap()).await.unwrap();
     store.close().await.unwrap();
 }

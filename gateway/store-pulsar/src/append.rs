@@ -204,6 +204,7 @@ impl Writer {
                 base_offset,
                 log_start: Offset(self.log.log_start()),
                 duplicate: true,
+                log_append_time: None,
             }))),
         }
     }
@@ -274,6 +275,7 @@ impl Writer {
                 base_offset: Offset(span.base),
                 log_start: Offset(self.log.log_start()),
                 duplicate: false,
+                log_append_time: None,
             }
         });
         match &answer {

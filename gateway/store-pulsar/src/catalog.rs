@@ -7,8 +7,8 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kop_store::{
-    Catalog, CatalogError, CreateError, DeleteError, GrowError, NewTopic, OpenError, PartitionId,
-    Topic, TopicClass,
+    Catalog, CatalogError, ConfigureError, CreateError, DeleteError, GrowError, NewTopic,
+    OpenError, PartitionId, Topic, TopicClass, TopicConfig, UnsupportedConfig,
 };
 use kop_wire::TopicName;
 use tokio::time::timeout;
@@ -18,6 +18,7 @@ use crate::{
     EntryFormat, PulsarMetrics, PulsarOptions,
     admin::{AdminError, PartitionedTopic},
     bounds::BoundsError,
+    config,
     connect::{self, ConnectError},
     log::{Life, Log},
     naming::{is_hidden, split_partition},
@@ -147,7 +148,12 @@ impl Catalog for PulsarStore {
     type Partition = PulsarPartition;
 
     async fn create(&self, topic: NewTopic) -> Result<Topic, CreateError> {
-        let NewTopic { name, partitions } = topic;
+        let NewTopic {
+            name,
+            partitions,
+            config,
+        } = topic;
+        self.supports(&config)?;
         let Shared {
             admin,
             naming,
@@ -272,6 +278,27 @@ impl Catalog for PulsarStore {
         }
         let known = self.known(topic).await.map_err(failed)?;
         Ok(known.ok_or_else(unknown)?.topic)
+    }
+
+    async fn configure(
+        &self,
+        topic: &TopicName,
+        from: &TopicConfig,
+        to: TopicConfig,
+    ) -> Result<Topic, ConfigureError> {
+        self.supports(&to)?;
+        let known = self.known(topic).await;
+        let known = known.map_err(|error| ConfigureError::Unavailable(error.into()))?;
+        let known = known.ok_or_else(|| ConfigureError::Unknown(topic.clone()))?;
+        if known.topic.config != *from {
+            return Err(ConfigureError::Changed(topic.clone()));
+        }
+        // What is supported is how things are, whether or not it was said.
+        Ok(known.topic)
+    }
+
+    fn supports(&self, config: &TopicConfig) -> Result<(), UnsupportedConfig> {
+        config::supports(config, &self.shared.options.topic_defaults)
     }
 
     async fn find(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {

@@ -21,6 +21,7 @@ mod append;
 mod bounds;
 mod catalog;
 mod clock;
+mod config;
 mod connect;
 mod entry;
 #[cfg(feature = "fuzzing")]

@@ -1,6 +1,8 @@
 //! What the engine is told about the Pulsar it stands on.
 use std::path::PathBuf;
 
+use kop_store::TopicDefaults;
+
 /// Where the Pulsar is, who we are there, and where topics go.
 #[derive(Debug, Clone)]
 pub struct PulsarOptions {
@@ -24,6 +26,8 @@ pub struct PulsarOptions {
     pub offsets_partitions: u32,
     /// Name of this gateway, for messages.
     pub node_name: String,
+    /// What holds for topics that do not say.
+    pub topic_defaults: TopicDefaults,
 }
 
 /// How a Kafka batch is laid out in a Pulsar entry. Reading understands both, entry by entry.

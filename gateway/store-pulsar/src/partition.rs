@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kop_store::{
-    AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset,
-    TruncateError, Watermarks,
+    AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset, TopicClass,
+    TopicConfig, TopicSettings, TruncateError, Watermarks,
 };
 use kop_wire::{Batch, Offset, Timestamp};
 use tokio::sync::{mpsc, oneshot};
@@ -158,6 +158,16 @@ impl Partition for PulsarPartition {
             chunks,
             watermarks: self.log.watermarks(),
         })
+    }
+
+    fn settings(&self) -> TopicSettings {
+        let log = &self.log;
+        let defaults = &log.shared.options.topic_defaults;
+        let class = match log.layout {
+            Layout::GroupLog => TopicClass::GroupLog,
+            Layout::Kafka | Layout::Pulsar => TopicClass::UserData,
+        };
+        TopicConfig::new().settings(defaults, class)
     }
 
     fn watermarks(&self) -> Watermarks {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use kop_store::{Topic, TopicClass};
+use kop_store::{Topic, TopicClass, TopicConfig};
 use kop_wire::TopicName;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -158,6 +158,7 @@ pub(crate) fn describe(
             name: name.clone(),
             id,
             partitions: metadata.partitions.max(1),
+            config: TopicConfig::new(),
         },
         pulsar,
         partitioned: metadata.partitions > 0,

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kop_store::{
-    Catalog as _, NewTopic, Partition, PartitionId, ReadError, ReadLimit,
+    Catalog as _, NewTopic, Partition, PartitionId, ReadError, ReadLimit, TopicConfig,
+    TopicDefaults,
     conformance::{self, Capabilities},
 };
 use kop_store_pulsar::{EntryFormat, PulsarOptions, PulsarStore};
@@ -21,6 +22,12 @@ use pulsar_client::{
 };
 use tokio::time::timeout;
 use uuid::Uuid;
+
+/// What the engine leaves out.
+const LACKS: Capabilities = Capabilities {
+    truncates: false,
+    configures: false,
+};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -40,6 +47,7 @@ fn options(entry_format: EntryFormat) -> PulsarOptions {
         entry_format,
         offsets_partitions: 5,
         node_name: "test".to_owned(),
+        topic_defaults: TopicDefaults::default(),
     }
 }
 
@@ -55,6 +63,7 @@ async fn new_topic(store: &PulsarStore) -> TopicName {
         .create(NewTopic {
             name: name.clone(),
             partitions: 1,
+            config: TopicConfig::new(),
         })
         .await
         .unwrap();
@@ -156,7 +165,7 @@ async fn native_send(producer: &Producer, sequence_id: u64, value: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_what_every_store_keeps_in_pulsar_format() {
     let store = store(&options(EntryFormat::Pulsar)).await;
-    conformance::run_all(&store, Capabilities { truncates: false }).await;
+    conformance::run_all(&store, LACKS).await;
     assert_eq!(store.metrics().offset_mismatches, 0);
     store.close().await;
 }
@@ -164,7 +173,7 @@ async fn the_store_keeps_what_every_store_keeps_in_pulsar_format() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_what_every_store_keeps_in_kafka_format() {
     let store = store(&options(EntryFormat::Kafka)).await;
-    conformance::run_all(&store, Capabilities { truncates: false }).await;
+    conformance::run_all(&store, LACKS).await;
     assert_eq!(store.metrics().offset_mismatches, 0);
     store.close().await;
 }
@@ -452,6 +461,7 @@ async fn the_group_log_is_read_whole_by_the_next_gateway() {
                 .create(NewTopic {
                     name: name.clone(),
                     partitions: 1,
+                    config: TopicConfig::new(),
                 })
                 .await
                 .unwrap();

@@ -1,5 +1,5 @@
 //! What an append answers.
-use kop_wire::Offset;
+use kop_wire::{Offset, Timestamp};
 
 /// Where a batch stands in its log, once it is as durable as the engine promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,4 +11,7 @@ pub struct Appended {
     /// The batch had been appended before by the same idempotent producer; nothing was written now,
     /// and `base_offset` is where it was written then.
     pub duplicate: bool,
+    /// The timestamp that the log gave the records, where it does
+    /// ([`log_append_time`](crate::TopicSettings::log_append_time)).
+    pub log_append_time: Option<Timestamp>,
 }

@@ -4,7 +4,10 @@ use std::{fmt, future::Future, ops::Range};
 use kop_wire::TopicName;
 use uuid::Uuid;
 
-use crate::{CatalogError, CreateError, DeleteError, GrowError, OpenError, Partition};
+use crate::{
+    CatalogError, ConfigureError, CreateError, DeleteError, GrowError, OpenError, Partition,
+    TopicConfig, UnsupportedConfig,
+};
 
 /// Kafka's name of the topic in which consumer groups and committed offsets are kept.
 pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
@@ -33,6 +36,22 @@ pub trait Catalog: Send + Sync + 'static {
         topic: &TopicName,
         partitions: u32,
     ) -> impl Future<Output = Result<Topic, GrowError>> + Send;
+
+    /// Changes what is set for a topic from `from`, which must be what is set now, to `to`. From then on
+    /// the topic's partitions act on it ([`Partition::settings`]).
+    fn configure(
+        &self,
+        topic: &TopicName,
+        from: &TopicConfig,
+        to: TopicConfig,
+    ) -> impl Future<Output = Result<Topic, ConfigureError>> + Send;
+
+    /// Whether the engine honours all that is set there. [`Self::create`] and [`Self::configure`] refuse
+    /// what it does not.
+    ///
+    /// # Errors
+    /// The first option that it cannot honour, and why.
+    fn supports(&self, config: &TopicConfig) -> Result<(), UnsupportedConfig>;
 
     /// One topic by name; `None` where there is no such topic.
     fn find(
@@ -64,6 +83,8 @@ pub struct NewTopic {
     pub name: TopicName,
     /// How many partitions it starts with, at least one.
     pub partitions: u32,
+    /// What is set for it.
+    pub config: TopicConfig,
 }
 
 /// A topic as it stands.
@@ -75,6 +96,8 @@ pub struct Topic {
     pub id: Uuid,
     /// Number of partitions; they are numbered from 0.
     pub partitions: u32,
+    /// What is set for it.
+    pub config: TopicConfig,
 }
 
 /// One partition of one topic.

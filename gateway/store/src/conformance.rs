@@ -8,9 +8,10 @@ use bytes::Bytes;
 use kop_wire::{Batch, BatchBuilder, Compression, Offset, Record, Timestamp, TopicName};
 use uuid::Uuid;
 
-use crate::{Catalog, NewTopic, Partition, PartitionId, ReadLimit, Topic};
+use crate::{Catalog, NewTopic, Partition, PartitionId, ReadLimit, Topic, TopicConfig};
 
 mod appends;
+mod configs;
 mod reads;
 mod topics;
 
@@ -19,11 +20,16 @@ mod topics;
 pub struct Capabilities {
     /// [`Partition::truncate_before`] works, rather than answering an error.
     pub truncates: bool,
+    /// Topics can be configured: `max.message.bytes`, `message.timestamp.type`.
+    pub configures: bool,
 }
 
 impl Default for Capabilities {
     fn default() -> Self {
-        Self { truncates: true }
+        Self {
+            truncates: true,
+            configures: true,
+        }
     }
 }
 
@@ -42,6 +48,12 @@ pub async fn run_all<C: Catalog>(catalog: &C, capabilities: Capabilities) {
     topics::deletion_wakes_those_who_wait(catalog).await;
     topics::a_topic_grows_and_keeps_what_it_has(catalog).await;
     topics::producer_ids_are_given_once(catalog).await;
+    configs::what_is_not_honoured_is_refused(catalog).await;
+    if capabilities.configures {
+        configs::what_is_set_holds_and_is_told(catalog).await;
+        configs::a_change_is_made_from_what_is_set(catalog).await;
+        configs::the_log_gives_its_own_time(catalog).await;
+    }
     appends::offsets_begin_at_zero_and_have_no_gaps(catalog).await;
     appends::appends_keep_the_order_they_were_polled_in(catalog).await;
     appends::an_append_that_began_is_finished(catalog).await;
@@ -77,6 +89,7 @@ async fn create<C: Catalog>(catalog: &C, name: &TopicName, partitions: u32) -> T
     let new = NewTopic {
         name: name.clone(),
         partitions,
+        config: TopicConfig::new(),
     };
     soon("create", catalog.create(new))
         .await

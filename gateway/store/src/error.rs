@@ -1,6 +1,8 @@
 //! What an engine may refuse, and why. Each operation has its own small enum.
 use kop_wire::{Offset, TopicName};
 
+use crate::UnsupportedConfig;
+
 /// A cause inside an engine: I/O, a connection, an answer of a remote system.
 pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -21,6 +23,26 @@ pub enum CreateError {
     /// The engine cannot hold such a topic; the text says what is wrong with it.
     #[error("topic refused: {0}")]
     Refused(String),
+    /// The engine cannot honour an option that is set for it.
+    #[error(transparent)]
+    Unsupported(#[from] UnsupportedConfig),
+    /// The engine cannot answer now; asking again later may help.
+    #[error("store unavailable")]
+    Unavailable(#[source] Cause),
+}
+
+/// Why a topic's configuration was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigureError {
+    /// There is no topic of that name.
+    #[error("unknown topic {0}")]
+    Unknown(TopicName),
+    /// Its configuration is no longer the one that was to be changed.
+    #[error("configuration of topic {0} was changed by someone else")]
+    Changed(TopicName),
+    /// The engine cannot honour an option.
+    #[error(transparent)]
+    Unsupported(#[from] UnsupportedConfig),
     /// The engine cannot answer now; asking again later may help.
     #[error("store unavailable")]
     Unavailable(#[source] Cause),

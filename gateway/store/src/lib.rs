@@ -18,15 +18,17 @@ mod read;
 mod watermark;
 
 pub mod producer_state;
+pub mod topic_config;
 
 pub use append::Appended;
 pub use catalog::{
     CONSUMER_OFFSETS, Catalog, NewTopic, PartitionId, TRANSACTION_STATE, Topic, TopicClass,
 };
 pub use error::{
-    AppendError, CatalogError, Cause, CreateError, DeleteError, GrowError, OpenError, ReadError,
-    TruncateError,
+    AppendError, CatalogError, Cause, ConfigureError, CreateError, DeleteError, GrowError,
+    OpenError, ReadError, TruncateError,
 };
 pub use partition::Partition;
 pub use read::{Fetched, ReadLimit, TimestampedOffset};
+pub use topic_config::{TopicConfig, TopicDefaults, TopicSettings, UnsupportedConfig};
 pub use watermark::Watermarks;

@@ -4,8 +4,8 @@ use std::future::Future;
 use kop_wire::{Batch, Offset, Timestamp};
 
 use crate::{
-    AppendError, Appended, Fetched, ReadError, ReadLimit, TimestampedOffset, TruncateError,
-    Watermarks,
+    AppendError, Appended, Fetched, ReadError, ReadLimit, TimestampedOffset, TopicSettings,
+    TruncateError, Watermarks,
 };
 
 /// A handle to one partition's log. Clones are handles to the same log.
@@ -16,7 +16,9 @@ pub trait Partition: Send + Sync + Clone + 'static {
     /// so a caller may poll many at once (pipelining). An append that has been polled once runs to its
     /// end whether or not anyone still waits for the answer. Sequence numbers of idempotent producers are
     /// checked here ([`producer_state`](crate::producer_state)); the base offset the batch carries is
-    /// ignored. A control batch or a transactional one is the caller's business.
+    /// ignored. A control batch or a transactional one is the caller's business, and so is what the
+    /// topic's settings ask of a batch, except that where timestamps are the log's
+    /// ([`TopicSettings::log_append_time`]) the engine sets them.
     fn append(&self, batch: Batch) -> impl Future<Output = Result<Appended, AppendError>> + Send;
 
     /// Whole batches from the one that holds `from` on, their base offsets set, as many as fit.
@@ -29,6 +31,9 @@ pub trait Partition: Send + Sync + Clone + 'static {
         from: Offset,
         limit: ReadLimit,
     ) -> impl Future<Output = Result<Fetched, ReadError>> + Send;
+
+    /// What holds for the topic now, from memory.
+    fn settings(&self) -> TopicSettings;
 
     /// Where the log begins and ends, from memory.
     fn watermarks(&self) -> Watermarks;

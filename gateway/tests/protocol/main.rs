@@ -7,6 +7,7 @@
 mod api_versions;
 mod client;
 mod cluster;
+mod configs;
 mod fetching;
 mod group_admin;
 mod hostile;

@@ -27,6 +27,7 @@ mod builder;
 mod header;
 mod record;
 mod source;
+mod stamp;
 #[cfg(test)]
 mod tests;
 mod validate;

@@ -1,10 +1,14 @@
 //! What a batch must be to be written: Kafka's checks of a produce request and of its records.
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
+use kop_store::TopicSettings;
 use kop_wire::{
-    Batch, BatchError, Compression, InvalidRecords, RecordFault, RecordRules, TimestampType,
-    Validator,
+    Batch, BatchError, Compression, InvalidRecords, RecordFault, RecordRules, Timestamp,
+    TimestampType, Validator,
     compression::CompressionError,
     kafka_protocol::{ResponseError, messages::produce_request::PartitionProduceData},
 };
@@ -38,9 +42,10 @@ pub(super) async fn checked(
     call: &Call,
     data: PartitionProduceData,
     alone: bool,
+    settings: &TopicSettings,
 ) -> Result<Batch, Refused> {
-    let batch = framed(call, data, alone)?;
-    let rules = RecordRules::default();
+    let batch = framed(call, data, alone, settings.max_message_bytes)?;
+    let rules = rules(settings, now());
     let on_the_spot = match batch.header().compression() {
         Compression::None => true,
         _ => batch.bytes().len() <= ON_THE_SPOT,
@@ -55,13 +60,39 @@ pub(super) async fn checked(
     }
 }
 
+/// What the topic asks of each record. Bounds so wide that no time is outside of them are none.
+fn rules(settings: &TopicSettings, now: Timestamp) -> RecordRules {
+    // Where the log gives the time, that of the producer does not count.
+    let created = !settings.log_append_time;
+    let earliest = now.0.checked_sub(settings.timestamp_before_max_ms);
+    let latest = now.0.checked_add(settings.timestamp_after_max_ms);
+    RecordRules {
+        keyed: settings.compacts,
+        earliest: earliest
+            .filter(|first| created && *first > 0)
+            .map(Timestamp),
+        latest: latest.filter(|_| created).map(Timestamp),
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// Checks all but the records.
-fn framed(call: &Call, data: PartitionProduceData, alone: bool) -> Result<Batch, Refusal> {
+fn framed(
+    call: &Call,
+    data: PartitionProduceData,
+    alone: bool,
+    limit: usize,
+) -> Result<Batch, Refusal> {
     let invalid = |why: &str| Err(Refusal::new(ResponseError::InvalidRecord, why));
     let Some(bytes) = data.records.filter(|bytes| !bytes.is_empty()) else {
         return invalid("no record batch");
     };
-    let limit = call.gateway.config.limits.message_bytes;
     if bytes.len() > limit {
         let why = format!("batch of {} bytes is larger than {limit}", bytes.len());
         return Err(Refusal::new(ResponseError::MessageTooLarge, why));
@@ -141,4 +172,33 @@ fn malformed(error: BatchError) -> Refusal {
         | BatchError::Compression(CompressionError::Damaged { .. }) => ResponseError::InvalidRecord,
     };
     Refusal::new(code, crate::store::error_chain(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use kop_store::{TopicClass, TopicConfig, TopicDefaults};
+
+    use super::*;
+
+    fn of(pairs: &[(&str, &str)]) -> RecordRules {
+        let config = TopicConfig::of(pairs.iter().copied()).unwrap();
+        let settings = config.settings(&TopicDefaults::default(), TopicClass::UserData);
+        rules(&settings, Timestamp(10_000))
+    }
+
+    #[test]
+    fn a_topic_asks_what_its_configuration_says() {
+        assert_eq!(of(&[]), RecordRules::default());
+        assert!(of(&[("cleanup.policy", "delete,compact")]).keyed);
+        let bounds = [
+            ("message.timestamp.before.max.ms", "1000"),
+            ("message.timestamp.after.max.ms", "3000"),
+        ];
+        let bounded = of(&bounds);
+        assert_eq!(bounded.earliest, Some(Timestamp(9_000)));
+        assert_eq!(bounded.latest, Some(Timestamp(13_000)));
+        let [before, after] = bounds;
+        let stamped = of(&[before, after, ("message.timestamp.type", "LogAppendTime")]);
+        assert_eq!(stamped, RecordRules::default());
+    }
 }

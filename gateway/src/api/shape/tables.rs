@@ -317,6 +317,34 @@ pub(super) static SCHEMAS: &[Schema] = &[
         ],
     ),
     schema(
+        ApiKey::AlterConfigs,
+        2,
+        &[
+            all(Kind::Structs(&fields(&[
+                all(I8),
+                all(Kind::Text),
+                all(Kind::Structs(&fields(&[all(Kind::Text), all(Kind::Text)]))),
+            ]))),
+            all(BOOL),
+        ],
+    ),
+    schema(
+        ApiKey::IncrementalAlterConfigs,
+        1,
+        &[
+            all(Kind::Structs(&fields(&[
+                all(I8),
+                all(Kind::Text),
+                all(Kind::Structs(&fields(&[
+                    all(Kind::Text),
+                    all(I8),
+                    all(Kind::Text),
+                ]))),
+            ]))),
+            all(BOOL),
+        ],
+    ),
+    schema(
         ApiKey::CreatePartitions,
         2,
         &[

@@ -1,14 +1,15 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use kop_wire::kafka_protocol::{
     messages::{
-        ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
-        DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-        DescribeGroupsRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
-        FindCoordinatorRequest, HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest,
-        LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
-        ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest,
-        OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-        SyncGroupRequest,
+        AlterConfigsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+        DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+        DescribeConfigsRequest, DescribeGroupsRequest, DescribeTopicPartitionsRequest,
+        ElectLeadersRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+        ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+        OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+        ProduceRequest, SyncGroupRequest,
+        alter_configs_request::{AlterConfigsResource, AlterableConfig},
         create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic},
         create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig},
         delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic},
@@ -17,6 +18,7 @@ use kop_wire::kafka_protocol::{
         describe_topic_partitions_request::{Cursor, TopicRequest},
         elect_leaders_request::TopicPartitions,
         fetch_request::{FetchPartition, FetchTopic, ForgottenTopic, ReplicaState},
+        incremental_alter_configs_request,
         join_group_request::JoinGroupRequestProtocol,
         leave_group_request::MemberIdentity,
         list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
@@ -179,6 +181,23 @@ fn requests_about_the_cluster_are_walked_to_their_end() {
             .with_configuration_keys(Some(vec![text("retention.ms")]));
         let all = resource.clone().with_configuration_keys(None);
         DescribeConfigsRequest::default().with_resources(vec![resource, all])
+    });
+    fits(ApiKey::AlterConfigs, |_| {
+        let config = AlterableConfig::default().with_name(text("retention.ms"));
+        let set = config.clone().with_value(Some(text("1")));
+        let resource = AlterConfigsResource::default()
+            .with_resource_name(text("orders"))
+            .with_configs(vec![config, set]);
+        AlterConfigsRequest::default().with_resources(vec![resource.clone(), resource])
+    });
+    fits(ApiKey::IncrementalAlterConfigs, |_| {
+        let config = incremental_alter_configs_request::AlterableConfig::default()
+            .with_name(text("retention.ms"));
+        let set = config.clone().with_value(Some(text("1")));
+        let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+            .with_resource_name(text("orders"))
+            .with_configs(vec![config, set]);
+        IncrementalAlterConfigsRequest::default().with_resources(vec![resource.clone(), resource])
     });
     fits(ApiKey::CreatePartitions, |_| {
         let assignment = CreatePartitionsAssignment::default().with_broker_ids(vec![1.into()]);

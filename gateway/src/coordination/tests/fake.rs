@@ -5,9 +5,10 @@ use std::{
 };
 
 use kop_store::{
-    AppendError, Appended, Catalog, CatalogError, CreateError, DeleteError, Fetched, GrowError,
-    NewTopic, OpenError, Partition, PartitionId, ReadError, ReadLimit, TimestampedOffset, Topic,
-    TruncateError, Watermarks,
+    AppendError, Appended, Catalog, CatalogError, ConfigureError, CreateError, DeleteError,
+    Fetched, GrowError, NewTopic, OpenError, Partition, PartitionId, ReadError, ReadLimit,
+    TimestampedOffset, Topic, TopicConfig, TopicSettings, TruncateError, UnsupportedConfig,
+    Watermarks,
 };
 use kop_wire::{Batch, Offset, Timestamp, TopicName};
 use tokio::sync::watch;
@@ -81,11 +82,16 @@ impl Catalog for FakeStore {
     type Partition = Self;
 
     async fn create(&self, topic: NewTopic) -> Result<Topic, CreateError> {
-        let NewTopic { name, partitions } = topic;
+        let NewTopic {
+            name,
+            partitions,
+            config,
+        } = topic;
         let made = Topic {
             name,
             id: Uuid::new_v4(),
             partitions,
+            config,
         };
         *self.topic.lock().unwrap() = Some(made.clone());
         Ok(made)
@@ -97,6 +103,19 @@ impl Catalog for FakeStore {
 
     async fn grow(&self, topic: &TopicName, _: u32) -> Result<Topic, GrowError> {
         Err(GrowError::Unknown(topic.clone()))
+    }
+
+    async fn configure(
+        &self,
+        topic: &TopicName,
+        _: &TopicConfig,
+        _: TopicConfig,
+    ) -> Result<Topic, ConfigureError> {
+        Err(ConfigureError::Unknown(topic.clone()))
+    }
+
+    fn supports(&self, _: &TopicConfig) -> Result<(), UnsupportedConfig> {
+        Ok(())
     }
 
     async fn find(&self, _: &TopicName) -> Result<Option<Topic>, CatalogError> {
@@ -140,6 +159,7 @@ impl Partition for FakeStore {
             base_offset,
             log_start: Offset(0),
             duplicate: false,
+            log_append_time: None,
         })
     }
 
@@ -158,6 +178,10 @@ impl Partition for FakeStore {
             chunks: chunks.unwrap_or_default(),
             watermarks: self.watermarks(),
         })
+    }
+
+    fn settings(&self) -> TopicSettings {
+        TopicSettings::default()
     }
 
     fn watermarks(&self) -> Watermarks {

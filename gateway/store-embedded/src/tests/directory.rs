@@ -78,10 +78,10 @@ fn a_directory_with_other_files_is_left_alone() {
 fn a_store_of_another_version_is_left_alone() {
     let directory = temporary();
     drop(open(directory.path()));
-    fs::write(directory.path().join("format"), "kop embedded store 2\n").unwrap();
+    fs::write(directory.path().join("format"), "kop embedded store 3\n").unwrap();
     let opened = try_open(directory.path()).map_err(|error| error.to_string());
     let message = opened.err().unwrap();
-    assert!(message.contains("kop embedded store 2"), "{message}");
+    assert!(message.contains("kop embedded store 3"), "{message}");
     fs::write(directory.path().join("format"), "\u{0}\u{1}").unwrap();
     assert!(matches!(
         try_open(directory.path()),

@@ -27,6 +27,70 @@ async fn records_topics_and_ids_outlive_the_process() {
 }
 
 #[tokio::test]
+async fn what_is_set_outlives_the_process() {
+    let directory = temporary();
+    let store = open(directory.path());
+    let set = |pairs: &[(&str, &str)]| TopicConfig::of(pairs.iter().copied()).unwrap();
+    let first = set(&[
+        ("segment.ms", "1000"),
+        ("message.timestamp.type", "LogAppendTime"),
+    ]);
+    let made = store
+        .create(NewTopic {
+            name: name("a"),
+            partitions: 1,
+            config: first.clone(),
+        })
+        .await
+        .unwrap();
+    let second = set(&[("max.message.bytes", "7"), ("segment.bytes", "100")]);
+    create(&store, "b", 1).await;
+    let b = name("b");
+    store
+        .configure(&b, &TopicConfig::new(), second.clone())
+        .await
+        .unwrap();
+    drop(store);
+
+    let store = open(directory.path());
+    assert_eq!(store.find(&made.name).await.unwrap(), Some(made.clone()));
+    assert_eq!(made.config, first);
+    let found = store.find(&b).await.unwrap().unwrap();
+    assert_eq!(found.config, second);
+    let settings = partition(&store, "b", 0).await.settings();
+    assert_eq!(settings.max_message_bytes, 7);
+}
+
+#[tokio::test]
+async fn a_directory_of_the_first_format_is_brought_up_to_date() {
+    let directory = temporary();
+    let store = open(directory.path());
+    let log = create(&store, "a", 1).await;
+    append(&log, plain(3)).await;
+    // What the first format held of a topic, and nothing else was different.
+    let id = store.find(&name("a")).await.unwrap().unwrap().id;
+    let value = format!(r#"{{"id":"{id}","partitions":1}}"#);
+    let meta = &store.engine.keyspaces.meta;
+    meta.insert("topic/a", value).unwrap();
+    store.close().await.unwrap();
+    drop((log, store));
+    let format = directory.path().join("format");
+    std::fs::write(&format, "kop embedded store 1\n").unwrap();
+
+    for _ in 0..2 {
+        let store = open(directory.path());
+        let topic = store.find(&name("a")).await.unwrap().unwrap();
+        assert_eq!(topic.id, id);
+        let kept = TopicConfig::of([("retention.ms", "-1")]).unwrap();
+        assert_eq!(topic.config, kept, "nothing was removed by age before");
+        let log = partition(&store, "a", 0).await;
+        assert_eq!(count(&log, Offset(0)).await, 3);
+        let now = std::fs::read_to_string(&format).unwrap();
+        assert_eq!(now, "kop embedded store 2\n");
+    }
+}
+
+#[tokio::test]
 async fn idempotent_producers_outlive_the_process() {
     let directory = temporary();
     for closes in [false, true] {

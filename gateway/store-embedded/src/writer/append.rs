@@ -5,14 +5,19 @@ use std::sync::{
 };
 
 use bytes::{Bytes, BytesMut};
-use kop_store::{AppendError, Appended, producer_state::Verdict};
-use kop_wire::{Batch, Offset};
+use kop_store::{AppendError, Appended, Cause, producer_state::Verdict};
+use kop_wire::{Batch, Offset, Timestamp, TimestampType};
 
 use super::{Group, Reply, Stopped, Writer, commit::Effect};
-use crate::{engine::locked, format::BatchKey, log::Log, producers::Appender};
+use crate::{
+    engine::{Keyspaces, locked},
+    format::BatchKey,
+    log::Log,
+    producers::Appender,
+};
 
 /// Largest batch that is taken, in bytes. Kafka's own limit, `max.message.bytes`, is far below.
-const MAX_BATCH: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_BATCH: usize = 64 * 1024 * 1024;
 /// Leader epoch of everything a single node writes.
 const LEADER_EPOCH: i32 = 0;
 
@@ -115,8 +120,11 @@ impl Writer {
                 limit: MAX_BATCH,
             });
         }
-        let header = batch.header();
         let now_ms = group.now_ms;
+        let time = log.live.get().log_append_time.then_some(Timestamp(now_ms));
+        let stamped = time.map(|time| batch.appended_at(time));
+        let batch = stamped.as_ref().unwrap_or(batch);
+        let header = batch.header();
         let keyspaces = &self.keyspaces;
         let appender = match self.appenders.entry(log.id) {
             std::collections::hash_map::Entry::Occupied(known) => &mut known.into_mut().1,
@@ -127,7 +135,12 @@ impl Writer {
             }
         };
         match appender.check(header)? {
-            Verdict::Duplicate { base_offset } => return Ok(Placed::Duplicate(base_offset)),
+            Verdict::Duplicate { base_offset } => {
+                return Ok(Placed::Duplicate {
+                    base: base_offset,
+                    time: stamped_at(keyspaces, log, base_offset)?,
+                });
+            }
             Verdict::Write => {}
         }
         let base = appender.append(header, size, now_ms);
@@ -144,8 +157,28 @@ impl Writer {
             base,
             end: key.end(),
             bytes,
+            time,
         })
     }
+}
+
+/// The time that a log gave to the batch at an offset; `None` where its producer's holds, and where the
+/// batch is gone or stands in the group that is being written.
+fn stamped_at(
+    keyspaces: &Keyspaces,
+    log: &Log,
+    base: Offset,
+) -> Result<Option<Timestamp>, AppendError> {
+    let range = log.id.key_at(base)..log.id.key_at(base + 1);
+    let Some(found) = keyspaces.batches.range(range).next() else {
+        return Ok(None);
+    };
+    let unavailable = |error: Cause| AppendError::Unavailable(error);
+    let value = found.value().map_err(|error| unavailable(error.into()))?;
+    let batch = Batch::parse_stored(value.into()).map_err(|error| unavailable(error.into()))?;
+    let header = batch.header();
+    let stamped = header.timestamp_type() == TimestampType::LogAppend;
+    Ok(stamped.then_some(header.max_timestamp))
 }
 
 /// Where an offered batch went.
@@ -156,9 +189,15 @@ pub(super) enum Placed {
         base: Offset,
         end: Offset,
         bytes: Bytes,
+        /// The time that the log gave it, if it did.
+        time: Option<Timestamp>,
     },
     /// It has been there since an earlier append, which may be in the same group.
-    Duplicate(Offset),
+    Duplicate {
+        base: Offset,
+        /// The time that the log gave it, if it did and still knows.
+        time: Option<Timestamp>,
+    },
 }
 
 /// One piece of memory of its own: the store keeps it for long, and the frame it came in is larger.

@@ -2,14 +2,17 @@
 use std::{ops::Range, sync::Arc};
 
 use kop_store::{
-    CatalogError, CreateError, DeleteError, GrowError, NewTopic, Topic, TopicClass, TruncateError,
+    CatalogError, ConfigureError, CreateError, DeleteError, GrowError, NewTopic, Topic, TopicClass,
+    TruncateError,
 };
 use kop_wire::{Offset, TopicName};
 use uuid::Uuid;
 
-use super::{Group, Reply, Stopped, Writer, commit::Effect};
+use super::{ConfigChange, Group, Reply, Stopped, Writer, commit::Effect};
 use crate::{
+    config,
     format::{self, LogId},
+    live::Live,
     log::Log,
     producers::next_producer_ids,
     remover::Removal,
@@ -34,13 +37,15 @@ impl Writer {
             name: new.name,
             id: Uuid::new_v4(),
             partitions: new.partitions,
+            config: new.config,
         };
         let meta = &self.keyspaces.meta;
         let (key, value) = (format::topic_key(&topic.name), format::topic_value(&topic));
         group.writes.insert(meta, key, value);
-        let logs = empty_logs(&topic, 0..topic.partitions).collect();
+        let live = Arc::new(Live::of(&topic, &self.options.defaults));
+        let logs = empty_logs(&topic, &live, 0..topic.partitions).collect();
         group.effects.push(Effect::Created {
-            entry: Entry { topic, logs },
+            entry: Entry { topic, live, logs },
             reply,
         });
     }
@@ -60,6 +65,7 @@ impl Writer {
                 "names with tenant and namespace are for a store on Pulsar".to_owned(),
             ));
         }
+        config::supports(&new.config, self.options.durability)?;
         match self.topics.find(&new.name) {
             Some(_) => Err(CreateError::Exists(new.name.clone())),
             None => Ok(()),
@@ -73,14 +79,14 @@ impl Writer {
         partitions: u32,
         reply: Reply<Result<Topic, GrowError>>,
     ) {
-        let Entry { topic, logs } = match self.may_grow(name, partitions) {
+        let Entry { topic, live, logs } = match self.may_grow(name, partitions) {
             Ok(entry) => entry,
             Err(error) => {
                 let _ = reply.send(Err(error));
                 return;
             }
         };
-        let more = empty_logs(&topic, topic.partitions..partitions);
+        let more = empty_logs(&topic, &live, topic.partitions..partitions);
         let logs = logs.iter().cloned().chain(more).collect();
         let topic = Topic {
             partitions,
@@ -90,7 +96,7 @@ impl Writer {
         let (key, value) = (format::topic_key(name), format::topic_value(&topic));
         group.writes.insert(meta, key, value);
         group.effects.push(Effect::Grown {
-            entry: Entry { topic, logs },
+            entry: Entry { topic, live, logs },
             reply,
         });
     }
@@ -109,6 +115,46 @@ impl Writer {
             return Err(GrowError::Refused(format!(
                 "{partitions} partitions; a topic has 1 to {MAX_PARTITIONS}"
             )));
+        }
+        Ok(entry)
+    }
+
+    pub(super) fn configure(
+        &mut self,
+        group: &mut Group,
+        change: ConfigChange,
+        reply: Reply<Result<Topic, ConfigureError>>,
+    ) {
+        let Entry { topic, live, logs } = match self.may_configure(&change) {
+            Ok(entry) => entry,
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                return;
+            }
+        };
+        let topic = Topic {
+            config: change.to,
+            ..topic
+        };
+        let meta = &self.keyspaces.meta;
+        let (key, value) = (format::topic_key(&topic.name), format::topic_value(&topic));
+        group.writes.insert(meta, key, value);
+        group.effects.push(Effect::Configured {
+            entry: Entry { topic, live, logs },
+            reply,
+        });
+    }
+
+    fn may_configure(&self, change: &ConfigChange) -> Result<Entry, ConfigureError> {
+        let ConfigChange { topic, from, to } = change;
+        if self.failed {
+            return Err(ConfigureError::Unavailable(Stopped::Failed.into()));
+        }
+        let entry = self.topics.get(topic);
+        let entry = entry.ok_or_else(|| ConfigureError::Unknown(topic.clone()))?;
+        config::supports(to, self.options.durability)?;
+        if entry.topic.config != *from {
+            return Err(ConfigureError::Changed(topic.clone()));
         }
         Ok(entry)
     }
@@ -214,10 +260,19 @@ impl Writer {
 }
 
 /// Logs of partitions that nothing has been written to.
-fn empty_logs(topic: &Topic, partitions: Range<u32>) -> impl Iterator<Item = Arc<Log>> {
+fn empty_logs(
+    topic: &Topic,
+    live: &Arc<Live>,
+    partitions: Range<u32>,
+) -> impl Iterator<Item = Arc<Log>> {
     let (class, topic) = (TopicClass::of(&topic.name), topic.id);
     partitions.map(move |partition| {
         let id = LogId { topic, partition };
-        Arc::new(Log::new(id, class, Offset(0), Offset(0)))
+        Arc::new(Log::new(
+            id,
+            class,
+            Arc::clone(live),
+            (Offset(0), Offset(0)),
+        ))
     })
 }

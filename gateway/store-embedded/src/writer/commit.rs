@@ -9,7 +9,8 @@ use std::{
 
 use fjall::OwnedWriteBatch;
 use kop_store::{
-    AppendError, Appended, CatalogError, CreateError, DeleteError, GrowError, Topic, TruncateError,
+    AppendError, Appended, CatalogError, ConfigureError, CreateError, DeleteError, GrowError,
+    Topic, TruncateError,
 };
 use kop_wire::Offset;
 
@@ -58,6 +59,10 @@ pub(super) enum Effect {
         entry: Entry,
         reply: Reply<Result<Topic, GrowError>>,
     },
+    Configured {
+        entry: Entry,
+        reply: Reply<Result<Topic, ConfigureError>>,
+    },
     Truncated {
         log: Arc<Log>,
         offset: Offset,
@@ -89,7 +94,7 @@ impl Writer {
             ..
         } = group;
         let written = writes
-            .durability(Some(self.durability.persist_mode()))
+            .durability(Some(self.options.durability.persist_mode()))
             .commit();
         if let Err(error) = written {
             tracing::error!(%error, "write failed; the store takes no more until it is opened again");
@@ -151,13 +156,18 @@ impl Writer {
     fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Appended { log, placed, reply } => {
-                let (base_offset, duplicate) = match placed {
-                    Placed::Duplicate(base) => (base, true),
-                    Placed::New { base, end, bytes } => {
+                let (base_offset, duplicate, log_append_time) = match placed {
+                    Placed::Duplicate { base, time } => (base, true, time),
+                    Placed::New {
+                        base,
+                        end,
+                        bytes,
+                        time,
+                    } => {
                         self.recent.push(&log, base, end, bytes);
                         log.change(|bounds| bounds.high = end);
                         self.clean_sometimes(&log, end);
-                        (base, false)
+                        (base, false, time)
                     }
                 };
                 let log_start = log.bounds().start;
@@ -165,6 +175,7 @@ impl Writer {
                     base_offset,
                     log_start,
                     duplicate,
+                    log_append_time,
                 }));
             }
             Effect::Created { entry, reply } => {
@@ -174,6 +185,12 @@ impl Writer {
             }
             Effect::Grown { entry, reply } => {
                 let topic = entry.topic.clone();
+                self.topics.insert(entry);
+                let _ = reply.send(Ok(topic));
+            }
+            Effect::Configured { entry, reply } => {
+                let topic = entry.topic.clone();
+                entry.live.change(&topic, &self.options.defaults);
                 self.topics.insert(entry);
                 let _ = reply.send(Ok(topic));
             }
@@ -223,6 +240,9 @@ impl Effect {
             }
             Self::Grown { reply, .. } => {
                 let _ = reply.send(Err(GrowError::Unavailable(cause())));
+            }
+            Self::Configured { reply, .. } => {
+                let _ = reply.send(Err(ConfigureError::Unavailable(cause())));
             }
             Self::Truncated { reply, .. } => {
                 let _ = reply.send(Err(TruncateError::Unavailable(cause())));

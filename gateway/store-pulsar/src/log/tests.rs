@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use kop_store::TopicClass;
+use kop_store::{TopicClass, TopicDefaults};
 use kop_wire::{Batch, BatchBuilder, Compression, Record, TopicName};
 use pulsar_client::{Client, ClientOptions, Entry, EntryId};
 
@@ -31,6 +31,7 @@ fn log(class: TopicClass, high: i64) -> Log {
         entry_format: EntryFormat::Kafka,
         offsets_partitions: 1,
         node_name: "test".to_owned(),
+        topic_defaults: TopicDefaults::default(),
     };
     let client = Client::new(ClientOptions::new(options.service_url.clone()));
     let admin = Admin::new(&options.admin_url, None, None).unwrap();

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     AppendError, Catalog, CreateError, DeleteError, GrowError, NewTopic, OpenError, Partition,
-    PartitionId, ReadError, Topic,
+    PartitionId, ReadError, Topic, TopicConfig,
 };
 
 pub(super) async fn topics_come_and_go<C: Catalog>(catalog: &C) {
@@ -33,6 +33,7 @@ pub(super) async fn topics_come_and_go<C: Catalog>(catalog: &C) {
     let again = NewTopic {
         name: name.clone(),
         partitions: 1,
+        config: TopicConfig::new(),
     };
     let again = soon("create", catalog.create(again)).await;
     assert!(matches!(again, Err(CreateError::Exists(_))), "{again:?}");

@@ -234,7 +234,7 @@ impl BatchBuilder {
 }
 
 /// Writes the header's checksummed fields.
-fn put_checked(to: &mut Vec<u8>, header: &BatchHeader) {
+pub(super) fn put_checked(to: &mut Vec<u8>, header: &BatchHeader) {
     to.put_i16(header.attributes);
     to.put_i32(header.last_offset_delta);
     to.put_i64(header.base_timestamp.0);

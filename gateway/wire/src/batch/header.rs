@@ -5,7 +5,7 @@ use super::{BatchError, HEADER_LEN};
 use crate::{Compression, Offset, Timestamp};
 
 const MAGIC: i8 = 2;
-const LOG_APPEND_TIME: i16 = 1 << 3;
+pub(super) const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
 
