@@ -13,8 +13,11 @@ pulsar)   # its own BOM decides versions that its POMs leave open; without it th
   managed="<dependencyManagement><dependencies>$(dependency org.apache.pulsar pulsar "$version" '<type>pom</type><scope>import</scope>')</dependencies></dependencyManagement>"
   wanted=$(dependency org.apache.pulsar pulsar-broker "$version") ;;
 kafka)
-  wanted=$(dependency org.apache.kafka kafka_2.13 "$version"; dependency org.apache.kafka kafka-tools "$version"
+  case $version in
+  2.0.*) wanted=$(dependency org.apache.kafka kafka_2.12 "$version"; dependency org.slf4j slf4j-simple 1.7.36) ;; # with its tools
+  *) wanted=$(dependency org.apache.kafka kafka_2.13 "$version"; dependency org.apache.kafka kafka-tools "$version"
     dependency org.slf4j slf4j-simple 1.7.36) ;;
+  esac ;;
 kafka-clients)
   wanted=$(dependency org.apache.kafka kafka-clients "$version"; dependency org.slf4j slf4j-simple 1.7.36) ;;
 *) echo "java.sh: not pulsar, kafka or kafka-clients: $what" >&2; exit 2 ;;

@@ -9,7 +9,7 @@ fi
 missing=()
 need() { [ -e "$(PATH=$PATH:/usr/sbin:/sbin command -v "$1" || echo "$1")" ] || missing+=("$2"); }   # need COMMAND|FILE PACKAGE
 need gcc gcc; need curl curl; need python3 python3; python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv); need setpriv util-linux; need openssl openssl
-need java default-jdk-headless; need javac default-jdk-headless; need mvn maven; need kcat kcat
+need java default-jdk-headless; need javac default-jdk-headless; need mvn maven; need kcat kcat; need node nodejs; need npm npm
 if [ -n "$everything" ]; then   # the Kubernetes cluster and its images
   need containerd containerd; need runc runc; need /usr/lib/cni/bridge containernetworking-plugins; need iptables iptables
   need conntrack conntrack; need kmod kmod; need ip iproute2; need pgrep procps; need strace strace; need /bin/busybox busybox-static

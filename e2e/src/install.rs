@@ -6,6 +6,10 @@ use std::process::Command;
 
 /// The newest Apache Kafka release of the 3 line, whose tools and clients the stories use.
 pub const KAFKA: &str = "3.9.1";
+/// The newest release of Kafka's tools.
+pub const KAFKA_TOOLS: &str = "4.3.1";
+/// An old release, whose client and tools are still in use.
+pub const KAFKA_OLD: &str = "2.0.0";
 /// The newest Kafka client for Java.
 pub const KAFKA_CLIENT: &str = "4.4.0";
 /// The newest Pulsar that the gateway is tested with.
@@ -85,6 +89,24 @@ pub fn jars(part: &str, version: &str) -> Result<String> {
     Ok(format!("{}/*", folder.display()))
 }
 
+/// The class path of those jars of `part` in `version` whose names begin with `prefix`.
+///
+/// # Errors
+/// They were not downloaded.
+pub fn jars_of(part: &str, version: &str, prefix: &str) -> Result<String> {
+    let all = jars(part, version)?;
+    let folder = all.strip_suffix("/*").context("a folder of jars")?;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.starts_with(prefix)) {
+            found.push(path.display().to_string());
+        }
+    }
+    Ok(found.join(":"))
+}
+
 /// `program` of the machine, started so that it dies with the thread that started it.
 ///
 /// # Errors
@@ -111,6 +133,21 @@ pub fn java() -> Result<Command> {
     program("java", "default-jdk-headless")
 }
 
+/// A virtual machine for a driver with a class path, quick to start.
+///
+/// # Errors
+/// No Java is installed.
+pub fn driver_java(classes: &str) -> Result<Command> {
+    let mut command = java()?;
+    command
+        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        // Tool.java runs the shutdown hooks that a tool leaves.
+        .args(["--add-opens", "java.base/java.lang=ALL-UNNAMED"])
+        .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"])
+        .args(["-Dfile.encoding=UTF-8", "-cp", classes]);
+    Ok(command)
+}
+
 /// The Python of the virtual environment with Kafka's clients, as [`program`].
 ///
 /// # Errors
@@ -131,27 +168,51 @@ pub fn python() -> Result<Command> {
     Ok(command)
 }
 
+/// Node.js with KafkaJS among its packages, as [`program`].
+///
+/// # Errors
+/// One of them is missing.
+pub fn node() -> Result<Command> {
+    let folder = cache()?.join("node/clients");
+    let wanted = std::fs::read(checkout().join("e2e/parts/node/package-lock.json"))?;
+    if std::fs::read(folder.join(".done")).ok() != Some(wanted) {
+        bail!("{} is missing or old: e2e/parts/node.sh", folder.display());
+    }
+    let mut command = program("node", "nodejs")?;
+    command.env("NODE_PATH", folder.join("node_modules"));
+    Ok(command)
+}
+
 /// The class path of one source file of `e2e/clients`, compiled against `against` when that is not yet done.
 ///
 /// # Errors
 /// It does not compile.
 pub fn compiled(class: &str, against: &str) -> Result<String> {
-    let source = checkout().join("e2e/clients").join(format!("{class}.java"));
-    let folder = target_dir()?.join("e2e/clients");
+    compiled_all("", class, &[&format!("{class}.java")], against)
+}
+
+/// As [`compiled`], of several source files into a folder of its own; `class` is one that they make.
+///
+/// # Errors
+/// They do not compile.
+pub fn compiled_all(name: &str, class: &str, sources: &[&str], against: &str) -> Result<String> {
+    let from = checkout().join("e2e/clients");
+    let sources: Vec<PathBuf> = sources.iter().map(|source| from.join(source)).collect();
+    let folder = target_dir()?.join("e2e/clients").join(name);
     std::fs::create_dir_all(&folder)?;
     let built = folder.join(format!("{class}.class"));
-    let newer = match (built.metadata(), source.metadata()) {
-        (Ok(built), Ok(source)) => built.modified()? >= source.modified()?,
-        _ => false,
-    };
+    let mut newer = built.exists();
+    for source in &sources {
+        newer &= newer && built.metadata()?.modified()? >= source.metadata()?.modified()?;
+    }
     if !newer {
         let done = program("javac", "default-jdk-headless")?
             .args(["-cp", against, "-d"])
             .arg(&folder)
-            .arg(&source)
+            .args(&sources)
             .status()?;
         if !done.success() {
-            bail!("javac {}: {done}", source.display());
+            bail!("javac {sources:?}: {done}");
         }
     }
     Ok(format!("{}:{against}", folder.display()))

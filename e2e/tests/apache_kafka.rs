@@ -1,6 +1,7 @@
 //! The stories hold for Apache Kafka itself, so what they ask of the gateway is what Kafka does.
 
 use kop_e2e::apache_kafka::ApacheKafka;
+use kop_e2e::matrix;
 use kop_e2e::scratch::tell;
 use kop_e2e::story;
 
@@ -9,5 +10,13 @@ fn groups_read_each_record_once() {
     tell("apache-kafka", |scratch| {
         let mut kafka = ApacheKafka::start(scratch, "")?;
         story::groups_read_each_record_once(scratch, &mut kafka, "story")
+    });
+}
+
+#[test]
+fn each_client_does_what_it_can() {
+    tell("apache-kafka-clients", |scratch| {
+        let kafka = ApacheKafka::start(scratch, "group.initial.rebalance.delay.ms=0")?;
+        matrix::each_client_does_what_it_can(scratch, &kafka).map(drop)
     });
 }

@@ -1,7 +1,7 @@
 //! The gateway on its embedded store, with real clients.
 
 use kop_e2e::gateway::Gateway;
-use kop_e2e::matrix;
+use kop_e2e::matrix::{self, table};
 use kop_e2e::scratch::tell;
 use kop_e2e::story;
 
@@ -18,7 +18,8 @@ fn groups_read_each_record_once() {
 fn each_client_does_what_it_can() {
     tell("embedded-clients", |scratch| {
         let mut gateway = Gateway::embedded(scratch, "gateway")?;
-        matrix::each_client_does_what_it_can(scratch, &gateway, "embedded")?;
-        gateway.stop()
+        let seen = matrix::each_client_does_what_it_can(scratch, &gateway)?;
+        gateway.stop()?;
+        table::check("embedded", &seen)
     });
 }
