@@ -43,6 +43,8 @@ pub struct Pulsar {
     process: Process,
     service: u16,
     web: u16,
+    /// What brokers are asked with whether they are ready, where they ask who asks.
+    token: Option<&'static str>,
 }
 
 impl Pulsar {
@@ -54,6 +56,19 @@ impl Pulsar {
         scratch: &Scratch,
         version: &'static str,
         settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        Self::start_bare(scratch, version, &[NEEDED, settings].concat(), None)
+    }
+
+    /// As [`start`](Self::start), with no settings but those given; `token` is one of a superuser.
+    ///
+    /// # Errors
+    /// Its jars are missing, or it does not become ready.
+    pub fn start_bare(
+        scratch: &Scratch,
+        version: &'static str,
+        settings: &[(&str, &str)],
+        token: Option<&'static str>,
     ) -> Result<Self> {
         let jars = install::jars("pulsar", version)?;
         let [broker, web, bookie] = free_ports()?;
@@ -76,7 +91,7 @@ impl Pulsar {
                  internalListenerName=proxied"
             )?;
         }
-        for (key, value) in NEEDED.iter().chain(settings) {
+        for (key, value) in settings {
             writeln!(text, "{key}={value}")?;
         }
         let conf = data.join("standalone.conf");
@@ -124,6 +139,7 @@ impl Pulsar {
             process,
             service,
             web,
+            token,
         };
         pulsar.wait_until_ready()?;
         Ok(pulsar)
@@ -131,11 +147,16 @@ impl Pulsar {
 
     fn wait_until_ready(&mut self) -> Result<()> {
         let url = format!("{}/admin/v2/namespaces/public", self.admin_url());
+        let header = format!("Authorization: Bearer {}", self.token.unwrap_or_default());
+        let mut arguments = vec![url.as_str()];
+        if self.token.is_some() {
+            arguments.extend(["-H", &header]);
+        }
         until("namespace public/default", Duration::from_secs(120), || {
             if let Some(status) = self.process.ended()? {
                 bail!("Pulsar {} ended: {status}", self.version);
             }
-            let answer = clients::curl(&[&url])?;
+            let answer = clients::curl(&arguments)?;
             Ok(answer
                 .is_some_and(|text| text.contains("public/default"))
                 .then_some(()))

@@ -15,6 +15,7 @@ mod admin;
 mod api;
 mod args;
 mod budget;
+mod check;
 mod connection;
 mod coordination;
 mod dispatch;
@@ -30,7 +31,7 @@ mod store;
 mod telemetry;
 mod topics;
 
-pub use args::{Args, UsageError};
+pub use args::{Action, Args, UsageError};
 pub use process::{Running, StartError};
 pub use store::OpenStoreError;
 
@@ -43,22 +44,39 @@ pub fn usage_error(error: &clap::Error) -> ExitCode {
     // Nobody is left to be told if the terminal is gone.
     let _ = error.print();
     if error.use_stderr() {
-        USAGE.into()
+        // What was to be done is not known from a line that cannot be read.
+        let check = std::env::args_os().skip(1).any(|word| word == "check");
+        wrong_usage(check.then_some(Action::Check))
     } else {
         ExitCode::SUCCESS
     }
 }
 
-/// Runs a gateway until it is asked to stop by SIGTERM or SIGINT.
+fn wrong_usage(action: Option<Action>) -> ExitCode {
+    match action {
+        Some(Action::Check) => check::USAGE,
+        None => USAGE,
+    }
+    .into()
+}
+
+/// Runs a gateway until it is asked to stop by SIGTERM or SIGINT, or does what else is asked for.
 #[must_use]
 pub fn run(args: Args) -> ExitCode {
+    let action = args.action();
     let config = match args.config() {
         Ok(config) => config,
         Err(error) => {
             complain(&error.into());
-            return USAGE.into();
+            return wrong_usage(action);
         }
     };
+    if action == Some(Action::Check) {
+        return check::run(&config).unwrap_or_else(|error| {
+            complain(&error);
+            ExitCode::FAILURE
+        });
+    }
     telemetry::start(config.log_format);
     match served(config) {
         Ok(()) => ExitCode::SUCCESS,

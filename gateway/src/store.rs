@@ -113,7 +113,7 @@ pub(crate) fn topic_defaults(config: &Config) -> TopicDefaults {
     }
 }
 
-fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOptions {
+pub(crate) fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOptions {
     let PulsarConfig {
         service_url,
         admin_url,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    Authentication, Cause, LookupError, Producer, ProducerError, ProducerOptions, Reader,
+    Authentication, Cause, Greeting, LookupError, Producer, ProducerError, ProducerOptions, Reader,
     ReaderError, ReaderOptions, ReaderStart,
     connection::{Connection, ConnectionOptions},
     lookup::Lookup,
@@ -121,6 +121,18 @@ impl Client {
                 nonce,
             }),
         }
+    }
+
+    /// What the broker (or proxy) at the service URL says of itself.
+    ///
+    /// # Errors
+    /// Where nobody answers there, or the credentials are refused.
+    pub async fn greeting(&self) -> Result<Greeting, LookupError> {
+        let shared = &self.shared;
+        shared
+            .retry(|| async { shared.lookup()?.greeting(&shared.pool).await })
+            .await
+            .map_err(LookupError::from)
     }
 
     /// How many partitions the topic has; 0 where it is not partitioned. Does not create the topic,

@@ -69,6 +69,17 @@ impl ConnectionOptions {
     }
 }
 
+/// What a broker (or a proxy) says of itself when it is greeted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// Its name and version.
+    pub server_version: String,
+    /// The protocol version that both sides speak.
+    pub protocol_version: i32,
+    /// Largest entry it takes, in bytes.
+    pub max_message_size: usize,
+}
+
 /// A handle to a connection. The connection ends when the last one is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
@@ -76,7 +87,7 @@ pub(crate) struct Connection {
     load: Arc<Load>,
     next_request: Arc<AtomicU64>,
     ended: watch::Receiver<Option<Cause>>,
-    max_message_size: usize,
+    greeting: Arc<Greeting>,
 }
 
 impl Connection {
@@ -134,7 +145,11 @@ impl Connection {
             load,
             next_request: Arc::default(),
             ended,
-            max_message_size,
+            greeting: Arc::new(Greeting {
+                server_version: connected.server_version,
+                protocol_version: connected.protocol_version.unwrap_or_default(),
+                max_message_size,
+            }),
         })
     }
 
@@ -149,7 +164,12 @@ impl Connection {
 
     /// Largest entry the broker takes, in bytes.
     pub(crate) fn max_message_size(&self) -> usize {
-        self.max_message_size
+        self.greeting.max_message_size
+    }
+
+    /// What the broker has said of itself.
+    pub(crate) fn greeting(&self) -> &Greeting {
+        &self.greeting
     }
 
     /// What waits to be sent or for a receipt.

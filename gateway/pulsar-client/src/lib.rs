@@ -25,6 +25,7 @@ mod transport;
 
 pub use authentication::{Authentication, TokenSource};
 pub use client::{Client, ClientOptions, TlsOptions};
+pub use connection::Greeting;
 pub use error::{Cause, LookupError, ProducerError, ReadError, ReaderError, SendError};
 pub use producer::{AccessMode, CloseReason, OutgoingEntry, Producer, ProducerOptions, Receipt};
 pub use pulsar_protocol::{

@@ -10,7 +10,7 @@ use pulsar_protocol::{
 };
 
 use crate::{
-    Cause,
+    Cause, Greeting,
     connection::{Connection, Opens, Target},
     pool::Pool,
     service_url::{HostPort, ServiceUrl},
@@ -60,6 +60,12 @@ impl Lookup {
         Err(Cause::Disconnected(format!(
             "redirected more than {MAX_REDIRECTS} times"
         )))
+    }
+
+    /// What the broker or proxy that answers at the service URL says of itself.
+    pub(crate) async fn greeting(&self, pool: &Pool) -> Result<Greeting, Cause> {
+        let (_, connection) = self.service(pool).await?;
+        Ok(connection.greeting().clone())
     }
 
     /// The topic's number of partitions, 0 where it is not partitioned.

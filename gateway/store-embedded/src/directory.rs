@@ -10,7 +10,7 @@ use crate::{
     format::{FORMAT, FORMAT_1, FORMAT_PREFIX},
 };
 
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 const FORMAT_FILE: &str = "format";
 const FORMAT_DRAFT: &str = "format.new";
 const DATABASE: &str = "db";
@@ -133,7 +133,7 @@ impl Directory {
 }
 
 /// The beginning of the file `format`; `None` where there is no such file.
-fn read_format(path: &Path) -> io::Result<Option<String>> {
+pub(crate) fn read_format(path: &Path) -> io::Result<Option<String>> {
     use io::Read;
     let file = match File::open(path.join(FORMAT_FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -200,7 +200,7 @@ fn sync_folders(path: &Path) -> io::Result<()> {
 
 /// Whether there are files in a directory without a format that an interrupted first start cannot have
 /// left.
-fn holds_something_else(path: &Path) -> io::Result<bool> {
+pub(crate) fn holds_something_else(path: &Path) -> io::Result<bool> {
     let begun = path.join(FORMAT_DRAFT).try_exists()?;
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();

@@ -18,6 +18,7 @@ mod clock;
 mod config;
 mod directory;
 mod engine;
+mod examine;
 mod format;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -38,4 +39,5 @@ mod tests;
 pub use catalog::EmbeddedStore;
 pub use clock::Clock;
 pub use engine::{Durability, EmbeddedOptions, OpenStoreError};
+pub use examine::examine;
 pub use partition::EmbeddedPartition;

@@ -11,8 +11,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::naming::PulsarTopic;
 
 mod facts;
+mod policies;
 
 pub(crate) use facts::{EntryFacts, InternalStats, Position};
+#[cfg(test)]
+pub(crate) use policies::AutoTopicCreation;
+pub(crate) use policies::{InactiveTopics, NamespacePolicies};
 
 /// Longest a call may take.
 const TIMEOUT: Duration = Duration::from_secs(15);

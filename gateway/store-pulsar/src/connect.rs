@@ -11,9 +11,10 @@ use crate::{
 
 /// How long a broker may say nothing before it is taken for gone.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
-const INTERCEPTORS: &str = "brokerEntryMetadataInterceptors";
-const INDEX_INTERCEPTOR: &str = "org.apache.pulsar.common.intercept.AppendIndexMetadataInterceptor";
-const EXPOSING: &str = "exposingBrokerEntryMetadataToClientEnabled";
+pub(crate) const INTERCEPTORS: &str = "brokerEntryMetadataInterceptors";
+pub(crate) const INDEX_INTERCEPTOR: &str =
+    "org.apache.pulsar.common.intercept.AppendIndexMetadataInterceptor";
+pub(crate) const EXPOSING: &str = "exposingBrokerEntryMetadataToClientEnabled";
 
 /// Why a Pulsar cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +65,8 @@ pub enum ConnectError {
     },
 }
 
-/// Looks at the Pulsar and prepares what a store needs.
-pub(crate) async fn connect(options: PulsarOptions) -> Result<Shared, ConnectError> {
+/// The two ways to Pulsar; nothing is sent yet.
+pub(crate) fn clients(options: &PulsarOptions) -> Result<(Admin, Client), ConnectError> {
     // Whichever part of the process is first decides; all of ours use the same provider.
     drop(rustls::crypto::ring::default_provider().install_default());
     let ca = match &options.ca_file {
@@ -77,16 +78,25 @@ pub(crate) async fn connect(options: PulsarOptions) -> Result<Shared, ConnectErr
             })?,
         ),
     };
-    let failed = |source| ConnectError::Admin {
-        url: options.admin_url.clone(),
-        source,
-    };
     let admin = Admin::new(
         &options.admin_url,
         options.token_file.clone(),
         ca.as_deref(),
     )
-    .map_err(failed)?;
+    .map_err(|source| ConnectError::Admin {
+        url: options.admin_url.clone(),
+        source,
+    })?;
+    Ok((admin, Client::new(client_options(options))))
+}
+
+/// Looks at the Pulsar and prepares what a store needs.
+pub(crate) async fn connect(options: PulsarOptions) -> Result<Shared, ConnectError> {
+    let (admin, client) = clients(&options)?;
+    let failed = |source| ConnectError::Admin {
+        url: options.admin_url.clone(),
+        source,
+    };
     admin.clusters().await.map_err(failed)?;
     match admin.broker_settings().await {
         Ok(settings) => check_settings(&settings)?,
@@ -95,7 +105,6 @@ pub(crate) async fn connect(options: PulsarOptions) -> Result<Shared, ConnectErr
                 will be refused when they are opened");
         }
     }
-    let client = Client::new(client_options(&options));
     let namespace = format!("{}/{}", options.tenant, options.namespace);
     check_namespace(&admin, &namespace).await?;
     client

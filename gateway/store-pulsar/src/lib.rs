@@ -24,6 +24,7 @@ mod clock;
 mod config;
 mod connect;
 mod entry;
+mod examine;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod log;
@@ -46,6 +47,7 @@ mod topics;
 pub use admin::AdminError;
 pub use catalog::PulsarStore;
 pub use connect::ConnectError;
+pub use examine::examine;
 pub use metrics::PulsarMetrics;
 pub use naming::{Naming, PulsarTopic};
 pub use options::{EntryFormat, PulsarOptions};

@@ -30,6 +30,13 @@ pub struct PulsarTopic {
 }
 
 impl PulsarTopic {
+    /// A topic of a namespace `tenant/namespace`.
+    pub(crate) fn in_namespace(namespace: &str, local: &str) -> Self {
+        Self {
+            full: format!("{SCHEME}{namespace}/{local}"),
+        }
+    }
+
     /// `tenant/namespace/topic`: what REST paths are made of.
     pub(crate) fn path(&self) -> &str {
         self.full.strip_prefix(SCHEME).unwrap_or(&self.full)

@@ -13,6 +13,7 @@ pub mod conformance;
 mod append;
 mod catalog;
 mod error;
+mod finding;
 mod partition;
 mod read;
 mod watermark;
@@ -28,6 +29,7 @@ pub use error::{
     AppendError, CatalogError, Cause, ConfigureError, CreateError, DeleteError, GrowError,
     OpenError, ReadError, TruncateError,
 };
+pub use finding::{Finding, FindingState, Remedy};
 pub use partition::Partition;
 pub use read::{Fetched, ReadLimit, TimestampedOffset};
 pub use topic_config::{TopicConfig, TopicDefaults, TopicSettings, UnsupportedConfig};
