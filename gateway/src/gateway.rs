@@ -1,13 +1,23 @@
 //! What all connections share.
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use kop_config::{Config, HostPort};
 use kop_coordinator::GroupConfig;
 use tokio::sync::watch;
 
 use crate::{
-    api::init_producer_id::ProducerIds, budget::Budget, coordination::Coordination,
-    metrics::Metrics, partitions::Partitions, store::Store, topics::Topics,
+    api::{FetchSessions, init_producer_id::ProducerIds},
+    budget::Budget,
+    coordination::Coordination,
+    metrics::Metrics,
+    partitions::Partitions,
+    store::Store,
+    topics::Topics,
 };
 
 /// One gateway: its configuration, its store, and what it remembers.
@@ -26,6 +36,8 @@ pub(crate) struct Gateway {
     pub(crate) coordination: Coordination,
     /// Topics by their ids.
     pub(crate) topics: Arc<Topics>,
+    /// What clients fetch, so that they need not say it each time.
+    pub(crate) fetch_sessions: Mutex<FetchSessions>,
     /// Producer ids that have been allocated and not yet been given out.
     pub(crate) producer_ids: ProducerIds,
     /// Bytes of requests that are being read or answered.
@@ -76,6 +88,7 @@ impl Gateway {
             store,
             partitions: Partitions::default(),
             topics: Arc::default(),
+            fetch_sessions: Mutex::default(),
             producer_ids: ProducerIds::default(),
             request_memory: Budget::new(memory),
             fetch_memory: Budget::new(memory),

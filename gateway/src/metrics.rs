@@ -46,6 +46,8 @@ pub(crate) struct Metrics {
     pub(crate) sent: Counter,
     /// Kafka connections that are open.
     pub(crate) connections: Gauge,
+    /// Fetch sessions that are kept.
+    pub(crate) fetch_sessions: Gauge,
     /// Kafka connections that were turned away because there were too many.
     pub(crate) refused_connections: Counter,
     /// Kafka connections that were closed because of what came over them.
@@ -73,6 +75,7 @@ impl Metrics {
             received: Counter::default(),
             sent: Counter::default(),
             connections: Gauge::default(),
+            fetch_sessions: Gauge::default(),
             refused_connections: Counter::default(),
             refused: Counter::default(),
         };
@@ -101,6 +104,11 @@ impl Metrics {
                 "kop_connections",
                 "Kafka connections that are open",
                 metrics.connections.clone(),
+            );
+            registry.register(
+                "kop_fetch_sessions",
+                "Fetch sessions of consumers (KIP-227) that are kept",
+                metrics.fetch_sessions.clone(),
             );
             registry.register(
                 "kop_refused_connections",

@@ -1,20 +1,18 @@
 //! Fetch, versions 4 to 18: records from many partitions, waiting for them if there are none.
 //!
-//! Fetch sessions (KIP-227, version 7) are not kept: session id 0 in the answer tells a client so,
-//! and it goes on naming all its partitions. Version 12 adds fencing by leader epoch, version 13
-//! names topics by id. The records are never copied: the answer's bytes are those of the store.
-use std::{collections::HashSet, time::Duration};
+//! Version 7 lets a client name its partitions once and then only what changes ([`session`], KIP-227).
+//! Version 12 adds fencing by leader epoch, version 13 names topics by id. There is one replica, so the
+//! client's rack (version 11) means nothing. The records are never copied: the answer's bytes are those
+//! of the store.
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use futures::{StreamExt as _, stream};
 use kop_wire::{
     Offset, TopicName,
-    kafka_protocol::{
-        ResponseError,
-        messages::{
-            FetchRequest,
-            fetch_request::{FetchPartition, FetchTopic},
-        },
-    },
+    kafka_protocol::messages::{FetchRequest, fetch_request::FetchTopic},
 };
 use tokio::time::Instant;
 
@@ -25,11 +23,16 @@ use super::{
 };
 
 mod answer;
+mod conversation;
 mod read;
+mod session;
+pub(crate) mod sessions;
 mod waiting;
 
 use answer::FetchAnswer;
+use conversation::Conversation;
 use read::Limits;
+use session::Asked;
 
 /// Partitions opened at a time for one request.
 const AT_ONCE: usize = 32;
@@ -40,22 +43,13 @@ const MOST_WAIT: Duration = Duration::from_secs(300);
 
 /// A partition that the client wants records of.
 struct Wanted {
-    /// Which of the request's topics it belongs to.
-    topic: usize,
-    index: i32,
-    offset: Offset,
-    max_bytes: usize,
+    asked: Asked,
     target: Result<Target, Refusal>,
 }
 
 pub(super) async fn handle(call: &Call, request: FetchRequest) -> FetchAnswer {
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let deadline = Instant::now() + wait.min(MOST_WAIT);
-    // An id that was never given out, or a further step of a session that was never begun.
-    if request.session_id != 0 || request.session_epoch > 0 {
-        let code = ResponseError::FetchSessionIdNotFound;
-        return FetchAnswer::refused(call.refuse(code));
-    }
     let limits = Limits {
         min_bytes: usize::try_from(request.min_bytes)
             .unwrap_or(0)
@@ -64,15 +58,15 @@ pub(super) async fn handle(call: &Call, request: FetchRequest) -> FetchAnswer {
             .unwrap_or(0)
             .min(MOST_BYTES),
     };
-    let topics: Vec<TopicRef> = request
-        .topics
-        .iter()
-        .map(|topic| named(call, topic))
-        .collect();
-    let wanted = opened(call, &topics, request.topics).await;
-    let records = waiting::records(call, &wanted, limits, deadline).await;
     let committed = request.isolation_level == 1;
-    FetchAnswer::new(call, topics, &wanted, records, committed)
+    let begun = Conversation::begin(call, asked(call, &request), &request);
+    let (conversation, asked) = match begun {
+        Ok(begun) => begun,
+        Err(code) => return FetchAnswer::refused(call.refuse(code)),
+    };
+    let wanted = opened(call, asked).await;
+    let records = waiting::records(call, &wanted, limits, deadline).await;
+    conversation.answer(call, wanted, records, committed)
 }
 
 fn named(call: &Call, topic: &FetchTopic) -> TopicRef {
@@ -83,40 +77,53 @@ fn named(call: &Call, topic: &FetchTopic) -> TopicRef {
     }
 }
 
-/// Opens every partition of the request, each once.
-async fn opened(call: &Call, topics: &[TopicRef], asked: Vec<FetchTopic>) -> Vec<Wanted> {
-    let mut names = Vec::with_capacity(topics.len());
-    for topic in topics {
-        names.push(call.topic_name(topic).await);
-    }
+/// The partitions that a request names, each once.
+fn asked(call: &Call, request: &FetchRequest) -> Vec<Asked> {
     let mut seen = HashSet::new();
-    let mut opening = Vec::new();
-    for (topic, (asked, name)) in asked.into_iter().zip(&names).enumerate() {
-        for partition in asked.partitions {
-            if seen.insert((topic, partition.partition)) {
-                opening.push(wanted(call, topic, name, partition));
+    let mut all = Vec::new();
+    for topic in &request.topics {
+        let name = named(call, topic);
+        for partition in &topic.partitions {
+            if seen.insert((name.clone(), partition.partition)) {
+                all.push(Asked {
+                    topic: name.clone(),
+                    index: partition.partition,
+                    offset: Offset(partition.fetch_offset),
+                    max_bytes: usize::try_from(partition.partition_max_bytes).unwrap_or(0),
+                    leader_epoch: partition.current_leader_epoch,
+                    last_fetched_epoch: partition.last_fetched_epoch,
+                });
             }
         }
     }
-    stream::iter(opening).buffered(AT_ONCE).collect().await
+    all
+}
+
+/// Opens all partitions.
+async fn opened(call: &Call, asked: Vec<Asked>) -> Vec<Wanted> {
+    let mut names = HashMap::new();
+    for Asked { topic, .. } in &asked {
+        if !names.contains_key(topic) {
+            names.insert(topic.clone(), call.topic_name(topic).await);
+        }
+    }
+    let wanted = asked.into_iter().map(|asked| wanted(call, &names, asked));
+    stream::iter(wanted).buffered(AT_ONCE).collect().await
 }
 
 async fn wanted(
     call: &Call,
-    topic: usize,
-    name: &Result<TopicName, Refusal>,
-    partition: FetchPartition,
+    names: &HashMap<TopicRef, Result<TopicName, Refusal>>,
+    asked: Asked,
 ) -> Wanted {
     let target = async {
+        let name = names.get(&asked.topic).expect("all names have been found");
         let name = name.as_ref().map_err(Refusal::clone)?;
-        check_epoch(partition.current_leader_epoch)?;
-        call.open(name, partition.partition).await
+        check_epoch(asked.leader_epoch)?;
+        call.open(name, asked.index).await
     };
     Wanted {
-        topic,
-        index: partition.partition,
-        offset: Offset(partition.fetch_offset),
-        max_bytes: usize::try_from(partition.partition_max_bytes).unwrap_or(0),
         target: target.await,
+        asked,
     }
 }

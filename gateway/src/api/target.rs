@@ -1,16 +1,29 @@
 //! Finding the log that a request names.
 use kop_store::{PartitionId, TopicClass};
-use kop_wire::{TopicName, kafka_protocol::ResponseError};
+use kop_wire::{
+    TopicName,
+    kafka_protocol::{ResponseError, protocol::StrBytes},
+};
 use uuid::Uuid;
 
 use super::{Call, error::Refusal, metadata::LEADER_EPOCH};
 use crate::store::StorePartition;
 
 /// How a request names a topic: older versions by name, newer ones by id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum TopicRef {
     Name(kop_wire::kafka_protocol::messages::TopicName),
     Id(Uuid),
+}
+
+impl TopicRef {
+    /// The same in memory of its own. A name else keeps the whole request that it came in.
+    pub(super) fn copied(&self) -> Self {
+        match self {
+            Self::Name(name) => Self::Name(StrBytes::from_string(name.to_string()).into()),
+            Self::Id(id) => Self::Id(*id),
+        }
+    }
 }
 
 /// An open partition and its name.

@@ -156,27 +156,28 @@ async fn what_cannot_be_fetched_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn sessions_are_not_kept() {
+async fn who_has_records_of_another_history_is_told_where_it_parts() {
     let gateway = Gateway::start().await;
     let mut client = gateway.client().await;
     client.create("orders", 1).await;
-    // Asked for a session, the answer is a full one without.
-    let response = client
-        .call(12, &fetch("orders", 0, 0).with_session_epoch(0))
-        .await;
-    assert_eq!(
-        (
-            response.error_code,
-            response.session_id,
-            response.responses.len()
-        ),
-        (0, 0, 1)
-    );
-    let request = fetch("orders", 0, 0)
-        .with_session_id(5)
-        .with_session_epoch(1);
-    let response = client.call(12, &request).await;
-    assert_eq!((response.error_code, response.responses.len()), (70, 0));
+    client.produce("orders", 0, &batch(&["a", "b"])).await;
+    for (offset, epoch, diverges) in [
+        (0, -1, false),
+        (0, 0, false),
+        (2, 0, false),
+        (3, 0, true),
+        (1, 1, true),
+    ] {
+        let mut request = fetch("orders", 0, offset).with_max_wait_ms(0);
+        request.topics[0].partitions[0].last_fetched_epoch = epoch;
+        let data = client.fetch(&request).await;
+        assert_eq!(data.error_code, 0, "{offset} {epoch}");
+        let told = (data.diverging_epoch.epoch, data.diverging_epoch.end_offset);
+        let expected = if diverges { (0, 2) } else { (-1, -1) };
+        assert_eq!(told, expected, "{offset} {epoch}");
+        let some = !diverges && offset < 2;
+        assert_eq!(!values(&data).is_empty(), some, "{offset} {epoch}");
+    }
 }
 
 #[tokio::test]

@@ -5,11 +5,14 @@ use kop_wire::{Offset, kafka_protocol::protocol::StrBytes};
 use uuid::Uuid;
 
 use super::{
-    Wanted,
-    read::{Found, Records},
+    TopicRef,
+    read::Found,
+    session::{Asked, News},
 };
 use crate::{
-    api::{Answer, Body, Call, Reply, answer::UnwritableAnswer, target::TopicRef},
+    api::{
+        Answer, Body, Call, Reply, answer::UnwritableAnswer, error::Refusal, metadata::LEADER_EPOCH,
+    },
     budget::Share,
 };
 
@@ -21,17 +24,56 @@ const FLEXIBLE: i16 = 12;
 /// All topics of a fetch.
 pub(in crate::api) struct FetchAnswer {
     error: i16,
+    /// The session that the answer belongs to; 0 where there is none.
+    session: i32,
     topics: Vec<(TopicRef, Vec<PartitionAnswer>)>,
     /// Whether the client reads committed records only, and is told of aborted ones.
     committed: bool,
     held: Option<Share>,
 }
 
-struct PartitionAnswer {
+/// One partition of it.
+pub(super) struct PartitionAnswer {
     index: i32,
     error: i16,
-    watermarks: Watermarks,
+    watermarks: Option<Watermarks>,
     chunks: Vec<Bytes>,
+    diverging: Option<Offset>,
+}
+
+impl PartitionAnswer {
+    pub(super) fn new(call: &Call, asked: &Asked, found: Result<Found, Refusal>) -> Self {
+        let index = asked.index;
+        match found {
+            Ok(Found {
+                watermarks,
+                chunks,
+                diverging,
+            }) => Self {
+                index,
+                error: 0,
+                watermarks: Some(watermarks),
+                chunks,
+                diverging,
+            },
+            Err(refusal) => Self {
+                index,
+                error: call.refuse(refusal.code),
+                watermarks: None,
+                chunks: Vec::new(),
+                diverging: None,
+            },
+        }
+    }
+
+    /// What a session has to know of it.
+    pub(super) fn news(&self) -> News {
+        News {
+            watermarks: self.watermarks,
+            records: self.chunks.iter().any(|chunk| !chunk.is_empty()),
+            diverging: self.diverging.is_some(),
+        }
+    }
 }
 
 impl FetchAnswer {
@@ -39,56 +81,33 @@ impl FetchAnswer {
     pub(super) fn refused(error: i16) -> Self {
         Self {
             error,
+            session: 0,
             topics: Vec::new(),
             committed: false,
             held: None,
         }
     }
 
+    /// An answer of these partitions. Those of one topic that follow each other are told together.
     pub(super) fn new(
-        call: &Call,
-        topics: Vec<TopicRef>,
-        wanted: &[Wanted],
-        records: Records,
+        session: i32,
+        partitions: impl Iterator<Item = (TopicRef, PartitionAnswer)>,
         committed: bool,
+        held: Option<Share>,
     ) -> Self {
-        let mut topics: Vec<_> = topics
-            .into_iter()
-            .map(|topic| (topic, Vec::new()))
-            .collect();
-        for (wanted, found) in wanted.iter().zip(records.partitions) {
-            let unknown = Watermarks {
-                log_start: Offset(-1),
-                last_stable: Offset(-1),
-                high: Offset(-1),
-            };
-            let (error, Found { watermarks, chunks }) = match found {
-                Ok(found) => (0, found),
-                Err(refusal) => {
-                    let error = call.refuse(refusal.code);
-                    (
-                        error,
-                        Found {
-                            watermarks: unknown,
-                            chunks: Vec::new(),
-                        },
-                    )
-                }
-            };
-            if let Some((_, partitions)) = topics.get_mut(wanted.topic) {
-                partitions.push(PartitionAnswer {
-                    index: wanted.index,
-                    error,
-                    watermarks,
-                    chunks,
-                });
+        let mut topics: Vec<(TopicRef, Vec<PartitionAnswer>)> = Vec::new();
+        for (topic, partition) in partitions {
+            match topics.last_mut() {
+                Some((last, partitions)) if *last == topic => partitions.push(partition),
+                _ => topics.push((topic, vec![partition])),
             }
         }
         Self {
             error: 0,
+            session,
             topics,
             committed,
-            held: records.held,
+            held,
         }
     }
 }
@@ -100,7 +119,7 @@ impl Answer for FetchAnswer {
             chunks: Vec::new(),
             head: BytesMut::new(),
         };
-        writer.answer(self.error, self.topics, self.committed);
+        writer.answer((self.error, self.session), self.topics, self.committed);
         writer.chunks.push(writer.head.freeze());
         Ok(Reply::Answered(Body {
             header_version: i16::from(version >= FLEXIBLE),
@@ -121,15 +140,15 @@ struct Writer {
 impl Writer {
     fn answer(
         &mut self,
-        error: i16,
+        (error, session): (i16, i32),
         topics: Vec<(TopicRef, Vec<PartitionAnswer>)>,
         committed: bool,
     ) {
-        // No throttling, and no session.
+        // No throttling.
         self.head.put_i32(0);
         if self.version >= 7 {
             self.head.put_i16(error);
-            self.head.put_i32(0);
+            self.head.put_i32(session);
         }
         self.length(Some(topics.len()));
         for (topic, partitions) in topics {
@@ -152,7 +171,13 @@ impl Writer {
             error,
             watermarks,
             chunks,
+            diverging,
         } = partition;
+        let watermarks = watermarks.unwrap_or(Watermarks {
+            log_start: Offset(-1),
+            last_stable: Offset(-1),
+            high: Offset(-1),
+        });
         self.head.put_i32(index);
         self.head.put_i16(error);
         self.head.put_i64(watermarks.high.0);
@@ -167,7 +192,20 @@ impl Writer {
             self.head.put_i32(-1);
         }
         self.records(chunks);
-        self.no_tags();
+        match diverging {
+            Some(end) => self.diverging(end),
+            None => self.no_tags(),
+        }
+    }
+
+    /// The one tagged field, 0: an epoch and the offset where it ends, and no tagged fields in it.
+    fn diverging(&mut self, end: Offset) {
+        if self.version >= FLEXIBLE {
+            self.head.put_slice(&[1, 0, 13]);
+            self.head.put_i32(LEADER_EPOCH);
+            self.head.put_i64(end.0);
+            self.head.put_u8(0);
+        }
     }
 
     fn records(&mut self, chunks: Vec<Bytes>) {

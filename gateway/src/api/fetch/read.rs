@@ -3,9 +3,11 @@ use bytes::Bytes;
 use futures::future::join_all;
 use kop_store::{Fetched, Partition as _, ReadError, ReadLimit, Watermarks};
 
-use super::Wanted;
+use kop_wire::Offset;
+
+use super::{Wanted, session::Asked};
 use crate::{
-    api::{Call, error::Refusal, target::Target},
+    api::{Call, error::Refusal, metadata::LEADER_EPOCH, target::Target},
     budget::Share,
 };
 
@@ -37,12 +39,17 @@ pub(super) struct Records {
 pub(super) struct Found {
     pub(super) watermarks: Watermarks,
     pub(super) chunks: Vec<Bytes>,
+    /// Where the log's epoch ends, if the client has records that are not in the log (KIP-595).
+    pub(super) diverging: Option<Offset>,
 }
 
 impl Records {
     /// Whether waiting longer would be of no use to the client.
     pub(super) fn suffice(&self, limits: Limits) -> bool {
-        self.bytes >= limits.min_bytes || self.partitions.iter().any(Result::is_err)
+        let special = |found: &Result<Found, Refusal>| {
+            found.as_ref().is_ok_and(|f| f.diverging.is_some()) || found.is_err()
+        };
+        self.bytes >= limits.min_bytes || self.partitions.iter().any(special)
     }
 }
 
@@ -60,10 +67,11 @@ pub(super) async fn read(
         .zip(&partitions)
         .enumerate()
         .filter(|(at, (wanted, found))| {
-            let behind = |found: &Found| found.watermarks.high != wanted.offset;
+            let behind =
+                |found: &Found| found.watermarks.high != wanted.asked.offset || woken == Some(*at);
             found
                 .as_ref()
-                .is_ok_and(|found| behind(found) || woken == Some(*at))
+                .is_ok_and(|found| found.diverging.is_none() && behind(found))
         })
         .map(|(at, _)| at)
         .collect();
@@ -78,7 +86,11 @@ pub(super) async fn read(
     let mut bytes = 0;
     let mut store = |at: usize, found: Result<Fetched, Refusal>, bytes: &mut usize| {
         if let Some(slot) = partitions.get_mut(at) {
-            *slot = found.map(|Fetched { chunks, watermarks }| Found { watermarks, chunks });
+            *slot = found.map(|Fetched { chunks, watermarks }| Found {
+                watermarks,
+                chunks,
+                diverging: None,
+            });
             if let Ok(found) = slot {
                 *bytes += found.chunks.iter().map(Bytes::len).sum::<usize>();
             }
@@ -121,10 +133,21 @@ pub(super) async fn read(
 /// The partition as it is where nothing is to be read.
 fn at_its_end(wanted: &Wanted) -> Result<Found, Refusal> {
     let target = wanted.target.as_ref().map_err(Refusal::clone)?;
+    let watermarks = target.partition.watermarks();
     Ok(Found {
-        watermarks: target.partition.watermarks(),
+        watermarks,
         chunks: Vec::new(),
+        diverging: diverging(&wanted.asked, watermarks),
     })
+}
+
+/// Where the only epoch ends, for a client whose last record is of a later one, or is behind that end.
+fn diverging(asked: &Asked, Watermarks { high, .. }: Watermarks) -> Option<Offset> {
+    match asked.last_fetched_epoch {
+        ..0 => None,
+        epoch if epoch > LEADER_EPOCH || asked.offset > high => Some(high),
+        _ => None,
+    }
 }
 
 /// Memory for an answer: as much as is wanted, or some of it, or hardly any.
@@ -148,10 +171,11 @@ async fn one(
     let wanted = wanted.get(at).expect("the index of one of them");
     let Target { id, partition } = wanted.target.as_ref().map_err(Refusal::clone)?;
     let limit = ReadLimit {
-        max_bytes: wanted.max_bytes.min(fair),
+        max_bytes: wanted.asked.max_bytes.min(fair),
         at_least_one,
     };
-    partition.read(wanted.offset, limit).await.map_err(|error| {
+    let read = partition.read(wanted.asked.offset, limit).await;
+    read.map_err(|error| {
         if matches!(error, ReadError::Deleted) {
             call.gone(id);
         }

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 use super::{
     Batch, BatchError, BatchHeader, CRC_FROM, HEADER_LEN, MAX_TIMESTAMP_AT, TimestampType,
-    source::{Source, Stream},
+    source::{Source, Stream, Wrong},
 };
 use crate::{
     Timestamp,
@@ -122,24 +122,19 @@ impl Walk {
     }
 
     fn all(&mut self, from: &mut Stream<'_>) -> Result<(), BatchError> {
-        for index in 0..self.records {
-            let length = from.take(usize::MAX).length()?;
-            let length = length.ok_or(BatchError::Record("record length is negative"))?;
-            self.bytes = self.bytes.saturating_add(length);
-            if self.bytes > MAX_OUTPUT {
-                let (codec, limit) = (self.codec, MAX_OUTPUT);
-                return Err(CompressionError::TooLarge { codec, limit }.into());
+        let mut index = 0;
+        while index < self.records {
+            // Nearly always many whole records are there at a time.
+            let (passed, bytes) = self.whole(index, from.some()?)?;
+            from.consume(bytes);
+            index += passed;
+            if passed == 0 {
+                let length = from.take(usize::MAX).length()?;
+                let length = self.counted(length)?;
+                let seen = record_of(&mut from.take(length))?;
+                self.record(index, &seen)?;
+                index += 1;
             }
-            // Nearly always the whole record is there.
-            let seen = match from.some()?.get(..length) {
-                Some(mut record) => {
-                    let seen = record_of(&mut record)?;
-                    from.consume(length);
-                    seen
-                }
-                None => record_of(&mut from.take(length))?,
-            };
-            self.record(index, &seen)?;
         }
         if from.some()?.is_empty() {
             Ok(())
@@ -148,9 +143,42 @@ impl Walk {
         }
     }
 
-    fn record(&mut self, index: i32, seen: &Seen) -> Result<(), BatchError> {
+    /// Goes through the records that are whole; gives how many they are, and of how many bytes.
+    fn whole(&mut self, from: i32, bytes: &[u8]) -> Result<(i32, usize), BatchError> {
+        let mut rest = bytes;
+        let mut passed = 0;
+        while from + passed < self.records {
+            let mut ahead = rest;
+            let Ok(Some(length)) = ahead.length() else {
+                break;
+            };
+            let Some((mut record, behind)) = ahead.split_at_checked(length) else {
+                break;
+            };
+            self.counted(Some(length))?;
+            let seen = record_of(&mut record)?;
+            self.record(from + passed, &seen)?;
+            rest = behind;
+            passed += 1;
+        }
+        Ok((passed, bytes.len() - rest.len()))
+    }
+
+    /// A record's length, if all so far are no more than is taken.
+    fn counted(&mut self, length: Option<usize>) -> Result<usize, BatchError> {
+        let length = length.ok_or(BatchError::Record("record length is negative"))?;
+        self.bytes = self.bytes.saturating_add(length);
+        if self.bytes > MAX_OUTPUT {
+            let (codec, limit) = (self.codec, MAX_OUTPUT);
+            return Err(CompressionError::TooLarge { codec, limit }.into());
+        }
+        Ok(length)
+    }
+
+    #[inline]
+    fn record(&mut self, index: i32, seen: &Seen) -> Result<(), Wrong> {
         if seen.offset_delta != index {
-            return Err(BatchError::Record("offset does not follow the one before"));
+            return Err("offset does not follow the one before");
         }
         let timestamp = Timestamp(self.base_timestamp.0.wrapping_add(seen.timestamp_delta));
         self.newest = self.newest.max(timestamp);
@@ -172,32 +200,34 @@ impl Walk {
 
 /// Reads one record, of which exactly the source's bytes are left.
 #[inline]
-fn record_of(from: &mut impl Source) -> Result<Seen, BatchError> {
+fn record_of<S: Source>(from: &mut S) -> Result<Seen, S::Error> {
     let _attributes = from.byte()?;
     let timestamp_delta = from.varlong()?;
     let offset_delta = from.varint()?;
-    let key = skip_bytes(from)?;
+    let keyed = skip_bytes(from)?;
     skip_bytes(from)?;
     for _ in 0..from.header_count()? {
-        skip_bytes(from)?.ok_or(BatchError::Record("header without a name"))?;
+        if !skip_bytes(from)? {
+            return Err("header without a name".into());
+        }
         skip_bytes(from)?;
     }
     if from.left() > 0 {
-        return Err(BatchError::Record("bytes behind the headers"));
+        return Err("bytes behind the headers".into());
     }
     Ok(Seen {
         timestamp_delta,
         offset_delta,
-        keyed: key.is_some(),
+        keyed,
     })
 }
 
-/// Skips bytes with their length in front; `None` for null.
+/// Skips bytes with their length in front; says whether there are any, or null.
 #[inline]
-fn skip_bytes(from: &mut impl Source) -> Result<Option<()>, BatchError> {
+fn skip_bytes<S: Source>(from: &mut S) -> Result<bool, S::Error> {
     match from.length()? {
-        Some(length) => from.skip(length).map(Some),
-        None => Ok(None),
+        Some(length) => from.skip(length).map(|()| true),
+        None => Ok(false),
     }
 }
 
