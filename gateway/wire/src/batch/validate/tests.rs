@@ -277,6 +277,23 @@ fn compressed_data_without_its_end_is_damaged() {
     }
 }
 
+/// KafkaJS with npm's lz4js writes such frames; Java's consumers take none of them.
+#[test]
+fn lz4_blocks_that_depend_on_each_other_are_refused() {
+    use std::io::Write as _;
+    let frame = |mode| {
+        let info = lz4_flex::frame::FrameInfo::new().block_mode(mode);
+        let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+        encoder.write_all(&written(0)).unwrap();
+        encoder.finish().unwrap()
+    };
+    use lz4_flex::frame::BlockMode::{Independent, Linked};
+    assert!(check(raw(Compression::Lz4, 1, 5, &frame(Independent))).is_ok());
+    let found = check(raw(Compression::Lz4, 1, 5, &frame(Linked)));
+    let message = format!("{:?}", found.unwrap_err());
+    assert!(message.contains("depend"), "{message}");
+}
+
 proptest! {
     /// Whatever is let in can be read, with the offsets that were promised.
     #[test]
