@@ -29,7 +29,8 @@ pub(crate) struct Topics {
 #[derive(Debug, Default)]
 struct Known {
     names: HashMap<Uuid, TopicName>,
-    ids: HashMap<TopicName, Uuid>,
+    /// Id and number of partitions.
+    facts: HashMap<TopicName, (Uuid, u32)>,
     refreshed: Option<Instant>,
     /// The catalog is being read, for all whose topics are not known.
     reading: Option<Shared<BoxFuture<'static, Result<(), String>>>>,
@@ -37,7 +38,8 @@ struct Known {
 
 impl Known {
     fn learn(&mut self, topic: &Topic) {
-        if let Some(before) = self.ids.insert(topic.name.clone(), topic.id)
+        let facts = (topic.id, topic.partitions);
+        if let Some((before, _)) = self.facts.insert(topic.name.clone(), facts)
             && before != topic.id
         {
             self.names.remove(&before);
@@ -52,26 +54,29 @@ impl Topics {
         self.lock().learn(topic);
     }
 
-    /// Whether there is a topic of that name.
-    pub(crate) async fn exists(
+    /// How many partitions a topic has, 0 where there is no topic of that name. A topic may have grown
+    /// since it was last looked at, so one with fewer than `expected` is looked at again.
+    pub(crate) async fn partitions(
         &self,
         store: &Store,
         name: &TopicName,
-    ) -> Result<bool, CatalogError> {
-        if self.lock().ids.contains_key(name) {
-            return Ok(true);
+        expected: u32,
+    ) -> Result<u32, CatalogError> {
+        let known = self.lock().facts.get(name).copied();
+        if let Some((_, partitions)) = known.filter(|(_, partitions)| *partitions >= expected) {
+            return Ok(partitions);
         }
         let found = store.find(name).await?;
         if let Some(topic) = &found {
             self.learn(topic);
         }
-        Ok(found.is_some())
+        Ok(found.map_or(0, |topic| topic.partitions))
     }
 
     /// Forgets a topic, because it is gone.
     pub(crate) fn forget(&self, name: &TopicName) {
         let mut known = self.lock();
-        if let Some(id) = known.ids.remove(name) {
+        if let Some((id, _)) = known.facts.remove(name) {
             known.names.remove(&id);
         }
     }
@@ -81,7 +86,7 @@ impl Topics {
         let topics = store.list().await?;
         let mut known = self.lock();
         known.names.clear();
-        known.ids.clear();
+        known.facts.clear();
         known.refreshed = Some(Instant::now());
         for topic in &topics {
             known.learn(topic);

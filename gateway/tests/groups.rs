@@ -372,7 +372,7 @@ async fn offsets_are_kept_for_topics_that_exist_and_given_back_after_a_restart()
     let running = gateway(directory.path()).await;
     let mut client = Client::connect(&running).await;
     client.make_topic().await;
-    let mut request = commit_request("g", &[(0, 5), (1, 6)]);
+    let mut request = commit_request("g", &[(0, 5), (1, 6), (4, 7), (-1, 8)]);
     let mut missing = request.topics[0].clone();
     missing.name = TopicName(text("missing"));
     request.topics.insert(0, missing);
@@ -386,8 +386,9 @@ async fn offsets_are_kept_for_topics_that_exist_and_given_back_after_a_restart()
             .collect()
     };
     let no_topic = code(ResponseError::UnknownTopicOrPartition);
-    assert_eq!(codes(0), [no_topic, no_topic]);
-    assert_eq!(codes(1), [0, code(ResponseError::OffsetMetadataTooLarge)]);
+    assert_eq!(codes(0), [no_topic; 4]);
+    let too_large = code(ResponseError::OffsetMetadataTooLarge);
+    assert_eq!(codes(1), [0, too_large, no_topic, no_topic]);
     running.stop().await;
 
     let running = gateway(directory.path()).await;

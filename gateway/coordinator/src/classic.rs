@@ -34,13 +34,13 @@ pub(crate) enum State {
     Empty,
     /// Waits for all members to join.
     ///
-    /// action: joins wait; heartbeats and syncs are told of the rebalance.
+    /// action: joins wait; heartbeats and syncs are told of the rebalance; members may still commit.
     /// transition: all have joined, or the timer has run out → `Completing`, or `Empty` if none is
     /// left.
     Preparing(Round),
     /// Waits for the leader's assignment.
     ///
-    /// action: followers' syncs wait; a changed or additional join starts over.
+    /// action: followers' syncs wait; a changed or additional join starts over; nobody commits.
     /// transition: the leader syncs → `Stable`; members change, or someone does not sync in time →
     /// `Preparing`.
     Completing,
@@ -156,6 +156,10 @@ impl Group {
             group.protocol_type = Some(metadata.protocol_type.clone());
             group.protocol.clone_from(&metadata.protocol);
             group.leader.clone_from(&metadata.leader);
+        }
+        if group.members.len() > turn.config.max_group_size {
+            // Those who join again first stay.
+            group.rebalance(turn);
         }
         group
     }

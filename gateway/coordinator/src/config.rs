@@ -10,7 +10,7 @@ pub struct GroupConfig {
     pub min_session_timeout_ms: u64,
     /// Longest session timeout a member may ask for (`group.max.session.timeout.ms`).
     pub max_session_timeout_ms: u64,
-    /// Members in one group, those who have only been given an id included (`group.max.size`).
+    /// Members in one group (`group.max.size`), and as many more who have only been given an id.
     pub max_group_size: usize,
     /// Bytes of subscriptions and assignments of one group's members together: they are written as
     /// one record.
@@ -22,7 +22,8 @@ pub struct GroupConfig {
     pub max_shard_bytes: usize,
     /// Partitions for which one group may have committed an offset.
     pub max_offsets_per_group: usize,
-    /// Bytes of the text a client may store with an offset (`offset.metadata.max.bytes`).
+    /// Length of the text a client may store with an offset (`offset.metadata.max.bytes`), in UTF-16
+    /// units as in Kafka, whatever its setting's name says.
     pub max_offset_metadata_bytes: usize,
     /// How long a committed offset is kept that nobody uses (`offsets.retention.minutes`, here in
     /// milliseconds; KIP-211).

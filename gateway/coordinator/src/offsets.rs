@@ -49,7 +49,9 @@ fn record(
         offset,
         metadata,
     } = offset;
-    if metadata.len() > turn.config.max_offset_metadata_bytes {
+    // Kafka says bytes and counts UTF-16 units.
+    let most = turn.config.max_offset_metadata_bytes;
+    if metadata.len() > most && metadata.encode_utf16().count() > most {
         return Err(GroupError::OffsetMetadataTooLarge);
     }
     let metadata = Name::new(&metadata).map_err(|_| GroupError::OffsetMetadataTooLarge)?;

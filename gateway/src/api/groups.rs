@@ -79,11 +79,12 @@ pub(super) fn identity(
     if group.as_str().is_empty() {
         return Err(ResponseError::InvalidGroupId.into());
     }
-    let member = member(member_id)?.ok_or(ResponseError::UnknownMemberId)?;
+    // A client that knows no id of its own is nobody, unless its instance id says that it is fenced.
+    let member = member(member_id)?;
     Ok(Member {
         group,
         generation,
-        member,
+        member: member.unwrap_or_else(MemberId::empty),
         instance: instance(instance_id)?,
     })
 }

@@ -23,6 +23,8 @@ pub(super) async fn handle(call: &Call, request: JoinGroupRequest) -> JoinGroupR
         Ok(Err(error)) => {
             let member = match &error {
                 GroupError::MemberIdRequired(id) => StrBytes::from_string(id.to_string()),
+                // It is no member any more.
+                GroupError::GroupFull => StrBytes::default(),
                 _ => asked_as,
             };
             refused_response(call, &error.into(), member)

@@ -19,21 +19,37 @@ use kop_wire::{
 
 use super::{Call, error::Refusal, groups};
 
-/// A topic of the request, and the name its offsets are stored under.
-type Named = (OffsetCommitRequestTopic, Result<Name, Refusal>);
+/// A topic of the request, and what is known of it.
+type Looked = (OffsetCommitRequestTopic, Result<Found, Refusal>);
+
+/// A topic that exists.
+struct Found {
+    /// The name its offsets are stored under.
+    stored: Name,
+    partitions: u32,
+}
+
+impl Found {
+    fn has(&self, partition: i32) -> bool {
+        u32::try_from(partition).is_ok_and(|index| index < self.partitions)
+    }
+}
 
 pub(super) async fn handle(call: &Call, mut request: OffsetCommitRequest) -> OffsetCommitResponse {
-    let mut topics: Vec<Named> = Vec::with_capacity(request.topics.len());
+    let mut topics: Vec<Looked> = Vec::with_capacity(request.topics.len());
     for topic in std::mem::take(&mut request.topics) {
-        let name = stored_name(call, &topic.name).await;
-        topics.push((topic, name));
+        let found = find(call, &topic).await;
+        topics.push((topic, found));
     }
     let results = commit(call, &request, &topics).await;
     let mut results = results.map(Vec::into_iter);
-    let answered = topics.into_iter().map(|(topic, name)| {
+    let answered = topics.into_iter().map(|(topic, found)| {
         let partitions = topic.partitions.into_iter().map(|partition| {
-            let result = match (&name, &mut results) {
+            let result = match (&found, &mut results) {
                 (Err(refusal), _) => Err(refusal.clone()),
+                (Ok(found), _) if !found.has(partition.partition_index) => {
+                    Err(ResponseError::UnknownTopicOrPartition.into())
+                }
                 (Ok(_), Err(refusal)) => Err(refusal.clone()),
                 (Ok(_), Ok(results)) => results.next().unwrap_or_else(|| Err(unanswered())),
             };
@@ -54,30 +70,35 @@ fn unanswered() -> Refusal {
     ResponseError::UnknownServerError.into()
 }
 
-/// Only offsets of topics that exist are kept.
-async fn stored_name(call: &Call, topic: &str) -> Result<Name, Refusal> {
+/// Only offsets of partitions that exist are kept.
+async fn find(call: &Call, asked: &OffsetCommitRequestTopic) -> Result<Found, Refusal> {
     let gateway = &call.gateway;
-    let topic = TopicName::new(topic).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
-    if !gateway.topics.exists(&gateway.store, &topic).await? {
-        return Err(ResponseError::UnknownTopicOrPartition.into());
+    let unknown = || Refusal::from(ResponseError::UnknownTopicOrPartition);
+    let topic = TopicName::new(&asked.name).map_err(|_| unknown())?;
+    let last = asked.partitions.iter().map(|p| p.partition_index).max();
+    let expected = u32::try_from(last.unwrap_or(0)).map_or(1, |last| last + 1);
+    let known = &gateway.topics;
+    let partitions = known.partitions(&gateway.store, &topic, expected).await?;
+    if partitions == 0 {
+        return Err(unknown());
     }
-    Ok(Name::new(&gateway.store.stored_topic_name(&topic))?)
+    let stored = Name::new(&gateway.store.stored_topic_name(&topic))?;
+    Ok(Found { stored, partitions })
 }
 
-/// One result for each partition of each topic that has a name, in the request's order.
+/// One result for each partition that exists, in the request's order.
 async fn commit(
     call: &Call,
     request: &OffsetCommitRequest,
-    topics: &[Named],
+    topics: &[Looked],
 ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
     let known = topics
         .iter()
-        .filter_map(|(topic, name)| Some((topic, name.as_ref().ok()?)));
-    let offsets = known.flat_map(|(topic, name)| {
-        topic
-            .partitions
-            .iter()
-            .map(|partition| offset(name.clone(), partition))
+        .filter_map(|(topic, found)| Some((topic, found.as_ref().ok()?)));
+    let offsets = known.flat_map(|(topic, found)| {
+        let partitions = topic.partitions.iter();
+        let existing = partitions.filter(|partition| found.has(partition.partition_index));
+        existing.map(|partition| offset(found.stored.clone(), partition))
     });
     let commit = CommitOffsets {
         group: groups::group(&request.group_id)?,

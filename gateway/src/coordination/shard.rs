@@ -1,7 +1,9 @@
 //! One shard: loads its log, then turns commands into records and replies, one step after another.
 use std::{collections::HashMap, time::Duration};
 
-use kop_coordinator::{Command, GroupConfig, Groups, Output, Reply, Ticket, TopicNames};
+use kop_coordinator::{
+    Command, GroupConfig, GroupError, Groups, Output, Reply, Request, Ticket, TopicNames,
+};
 use kop_store::{AppendError, Catalog, OpenError, Partition, PartitionId, ReadError};
 use kop_wire::Timestamp;
 use tokio::{
@@ -119,7 +121,20 @@ async fn open<C: Catalog>(
 async fn answer_while_loading(mailbox: &mut mpsc::Receiver<Envelope>) {
     sleep(LOADING_GRACE).await;
     while let Some(envelope) = mailbox.recv().await {
-        give(envelope.reply, Err(CoordinationError::Loading));
+        let told = while_loading(&envelope.question);
+        give(envelope.reply, told);
+    }
+}
+
+/// What a client is told before the shard knows anything. Clients take "loading" for a fatal answer to
+/// a heartbeat and to a sync, so Kafka tells them something else, which does no harm.
+fn while_loading(question: &Question) -> Result<Reply, CoordinationError> {
+    match question {
+        Question::Request(Request::Heartbeat(_)) => Ok(Reply::Heartbeat(Ok(()))),
+        Question::Request(Request::Sync(_)) => {
+            Ok(Reply::Sync(Err(GroupError::RebalanceInProgress)))
+        }
+        _ => Err(CoordinationError::Loading),
     }
 }
 

@@ -199,6 +199,15 @@ async fn requests_wait_a_moment_for_a_log_that_loads_and_are_then_told_so() {
         groups.ask(commit(None, 1)).await,
         Err(CoordinationError::Loading)
     );
+    // These two may not be told so: clients take it for the end.
+    assert_eq!(
+        groups.ask(heartbeat("a", 1)).await,
+        Ok(Reply::Heartbeat(Ok(())))
+    );
+    assert_eq!(
+        groups.ask(sync("a", 1, &[])).await,
+        Ok(Reply::Sync(Err(GroupError::RebalanceInProgress)))
+    );
     store.set(Fault::None);
     tokio::task::yield_now().await;
     assert_committed(groups.ask(commit(None, 1)).await);

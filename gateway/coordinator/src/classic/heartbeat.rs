@@ -43,7 +43,7 @@ impl Group {
         if commit.generation < 0 && self.state == State::Empty {
             return Ok(());
         }
-        let member = commit.member.clone().ok_or(GroupError::UnknownMember)?;
+        let member = commit.member.clone().unwrap_or_else(MemberId::empty);
         self.check(&command::Member {
             group: commit.group.clone(),
             generation: commit.generation,

@@ -41,39 +41,58 @@ impl Group {
         Ok(())
     }
 
-    fn check_room(&self, turn: &Turn<'_>, join: &Join) -> Result<(), GroupError> {
-        let known = join.member.as_ref().or_else(|| {
+    /// Whether there is room for whoever joins. A member for whom there is none is one no longer: the
+    /// group may have more than it is allowed now, and those who come last go (KIP-389).
+    fn check_room(&mut self, turn: &mut Turn<'_>, join: &Join) -> Result<(), GroupError> {
+        let known = join.member.clone().or_else(|| {
             let instance = join.instance.as_ref()?;
-            self.instances.get(instance)
+            self.instances.get(instance).cloned()
         });
-        let has_place =
-            known.is_some_and(|id| self.members.contains_key(id) || self.pending.contains(id));
-        let size = self.members.len() + self.pending.len();
-        let bytes = self.bytes(known) + Member::new(join).bytes();
-        if (!has_place && size >= turn.config.max_group_size) || bytes > turn.config.max_group_bytes
-        {
+        let bytes = self.bytes(known.as_ref()) + Member::new(join).bytes();
+        if bytes > turn.config.max_group_bytes {
             return Err(GroupError::GroupFull);
         }
-        Ok(())
+        if self.has_place(turn, join, known.as_ref()) {
+            return Ok(());
+        }
+        if let Some(id) = &known {
+            self.pending.remove(id);
+            turn.cancel(turn.session_timer(id));
+            self.drop_member(turn, id);
+            self.complete_if_all_joined(turn);
+        }
+        Err(GroupError::GroupFull)
     }
 
-    /// A member must share the group's protocol type, and a protocol with all other members.
+    fn has_place(&self, turn: &Turn<'_>, join: &Join, known: Option<&MemberId>) -> bool {
+        let most = turn.config.max_group_size;
+        let asks_for_id = known.is_none() && join.instance.is_none() && join.requires_member_id;
+        if asks_for_id && self.pending.len() >= most {
+            // Kafka gives out ids without end. Here there are as many as there may be members.
+            return false;
+        }
+        let member = known.and_then(|id| self.members.get(id));
+        match self.state {
+            State::Empty => true,
+            State::Preparing(_) => {
+                let joining = self.members.values().filter(|m| m.joining.is_some());
+                member.is_some_and(|m| m.joining.is_some()) || joining.count() < most
+            }
+            State::Completing | State::Stable => member.is_some() || self.members.len() < most,
+        }
+    }
+
+    /// A member must share the group's protocol type, and a protocol with all members, its former self
+    /// included.
     fn check_protocols(&self, join: &Join) -> Result<(), GroupError> {
         let has_some = (1..=MAX_PROTOCOLS).contains(&join.protocols.len());
-        let nothing_said = join.protocol_type.as_str().is_empty() || !has_some;
-        let others = self.members.iter().filter(|(id, member)| {
-            let is_same_run = Some(*id) == join.member.as_ref();
-            let is_same_instance = join.instance.is_some() && member.instance == join.instance;
-            !is_same_run && !is_same_instance
-        });
-        let others: Vec<&Member> = others.map(|(_, member)| member).collect();
-        let is_other_type =
-            !others.is_empty() && self.protocol_type.as_ref() != Some(&join.protocol_type);
-        let shares_one = join
-            .protocols
-            .iter()
-            .any(|protocol| others.iter().all(|other| other.supports(&protocol.name)));
-        if nothing_said || is_other_type || !shares_one {
+        let says_nothing = join.protocol_type.as_str().is_empty() || !has_some;
+        let fits = || {
+            let is_shared = |name: &Name| self.members.values().all(|member| member.supports(name));
+            self.protocol_type.as_ref() == Some(&join.protocol_type)
+                && join.protocols.iter().any(|own| is_shared(&own.name))
+        };
+        if says_nothing || (self.state != State::Empty && !fits()) {
             return Err(GroupError::InconsistentProtocol);
         }
         Ok(())
@@ -103,7 +122,10 @@ impl Group {
         member.joining = Some(ticket);
         self.members.insert(id.clone(), member);
         turn.set(turn.session_timer(&id), NEW_MEMBER_JOIN_TIMEOUT_MS);
-        if let State::Preparing(Round::First { newcomers, .. }) = &mut self.state {
+        // As in Kafka, only the very first generation of a group waits longer for more members.
+        if self.generation == 0
+            && let State::Preparing(Round::First { newcomers, .. }) = &mut self.state
+        {
             *newcomers = true;
         }
         self.rebalance(turn);

@@ -14,7 +14,7 @@ impl Group {
 
     fn leave_one(&mut self, turn: &mut Turn<'_>, leaving: &Leaving) -> Result<(), GroupError> {
         let id = match (&leaving.member, &leaving.instance) {
-            (Some(id), None) if self.pending.contains(id) => {
+            (Some(id), _) if self.pending.contains(id) => {
                 self.give_up_pending(turn, &id.clone());
                 return Ok(());
             }

@@ -11,7 +11,7 @@ impl Group {
             State::Preparing(_) => {}
             State::Empty => self.wait_for_newcomers(turn),
             State::Completing | State::Stable => {
-                self.interrupt_syncs(turn);
+                self.interrupt_syncs(turn, &GroupError::RebalanceInProgress);
                 self.state = State::Preparing(Round::Members);
                 turn.set(turn.join_timer(), self.longest_rebalance_timeout_ms());
             }
@@ -21,26 +21,24 @@ impl Group {
 
     fn wait_for_newcomers(&mut self, turn: &mut Turn<'_>) {
         let delay = turn.config.initial_rebalance_delay_ms;
-        let longest = self.longest_rebalance_timeout_ms();
-        self.state = State::Preparing(if delay == 0 {
-            Round::Members
-        } else {
-            Round::First {
-                remaining_ms: longest.saturating_sub(delay),
-                newcomers: false,
-            }
+        self.state = State::Preparing(Round::First {
+            remaining_ms: self.longest_rebalance_timeout_ms().saturating_sub(delay),
+            newcomers: false,
         });
-        let wait = if delay == 0 { longest } else { delay };
-        turn.set(turn.join_timer(), wait);
+        if delay == 0 {
+            self.complete(turn);
+        } else {
+            turn.set(turn.join_timer(), delay);
+        }
     }
 
-    fn interrupt_syncs(&mut self, turn: &mut Turn<'_>) {
+    /// Nobody waits for an assignment any more.
+    pub(super) fn interrupt_syncs(&mut self, turn: &mut Turn<'_>, told: &GroupError) {
         self.unsynced.clear();
         turn.cancel(turn.sync_timer());
         for (id, ticket) in self.take_syncing() {
             self.touch(turn, &id);
-            let interrupted = Err(GroupError::RebalanceInProgress);
-            turn.reply(ticket, Reply::Sync(interrupted));
+            turn.reply(ticket, Reply::Sync(Err(told.clone())));
         }
     }
 

@@ -32,12 +32,14 @@ impl Group {
             State::Empty => Err(GroupError::UnknownMember),
             State::Preparing(_) => Err(GroupError::RebalanceInProgress),
             State::Completing => {
+                self.wait_in_sync(turn, ticket, &id);
                 if self.leader.as_ref() == Some(&id) {
-                    self.check_assignments(turn, &sync.assignments)?;
-                    self.wait_in_sync(turn, ticket, &id);
-                    self.assign(turn, sync.assignments);
-                } else {
-                    self.wait_in_sync(turn, ticket, &id);
+                    if self.can_keep(turn, &sync.assignments) {
+                        self.assign(turn, sync.assignments);
+                    } else {
+                        self.interrupt_syncs(turn, &GroupError::AssignmentTooLarge);
+                        self.rebalance(turn);
+                    }
                 }
                 Ok(())
             }
@@ -51,16 +53,10 @@ impl Group {
         }
     }
 
-    fn check_assignments(
-        &self,
-        turn: &Turn<'_>,
-        assignments: &[(MemberId, Bytes)],
-    ) -> Result<(), GroupError> {
+    /// Whether the group's record has room for the assignments.
+    fn can_keep(&self, turn: &Turn<'_>, assignments: &[(MemberId, Bytes)]) -> bool {
         let bytes: usize = assignments.iter().map(|(_, bytes)| bytes.len()).sum();
-        if self.bytes(None) + bytes > turn.config.max_group_bytes {
-            return Err(GroupError::AssignmentTooLarge);
-        }
-        Ok(())
+        self.bytes(None) + bytes <= turn.config.max_group_bytes
     }
 
     fn wait_in_sync(&mut self, turn: &mut Turn<'_>, ticket: Ticket, id: &MemberId) {

@@ -75,10 +75,14 @@ impl Stage {
         let mut words = line.split_whitespace();
         match words.next() {
             Some("config") => {
-                self.configure(&Words::new(words));
-                Vec::new()
+                self.set(&Words::new(words));
+                self.log.clear();
+                self.restart()
             }
-            Some("restart") => self.restart(),
+            Some("restart") => {
+                self.set(&Words::new(words));
+                self.restart()
+            }
             Some("timers") => self.running(),
             Some("at") => {
                 let time = millis(words.next().expect("a time after `at`"));
@@ -102,7 +106,8 @@ impl Stage {
         }
     }
 
-    fn configure(&mut self, words: &Words<'_>) {
+    /// Rules that hold from the next start on.
+    fn set(&mut self, words: &Words<'_>) {
         let config = &mut self.config;
         if let Some(delay) = words.get("initial-delay") {
             config.initial_rebalance_delay_ms = millis(delay);
@@ -128,9 +133,6 @@ impl Stage {
         if let Some(size) = words.get("max-offsets") {
             config.max_offsets_per_group = size.parse().unwrap();
         }
-        self.groups = Groups::new(config.clone(), names());
-        self.log.clear();
-        self.start();
     }
 
     /// As the shell does when it has replayed the log.
@@ -256,7 +258,7 @@ impl<'a> Words<'a> {
             generation: self
                 .get("generation")
                 .map_or(1, |text| text.parse().unwrap()),
-            member: self.member().expect("member="),
+            member: self.member().unwrap_or_else(MemberId::empty),
             instance: self.instance(),
         }
     }
@@ -278,10 +280,20 @@ fn request(verb: &str, words: &Words<'_>, ticket: u64) -> Request {
         }),
         "leave" => Request::Leave(Leave {
             group: words.group(),
-            members: vec![Leaving {
-                member: words.member(),
-                instance: words.instance(),
-            }],
+            members: match words.get("all") {
+                None => vec![Leaving {
+                    member: words.member(),
+                    instance: words.instance(),
+                }],
+                Some(ids) => pairs(ids)
+                    .map(|(id, instance)| Leaving {
+                        member: Some(member(id)).filter(|id| !id.as_str().is_empty()),
+                        instance: Some(instance)
+                            .filter(|id| !id.is_empty())
+                            .map(|id| InstanceId::new(id).unwrap()),
+                    })
+                    .collect(),
+            },
         }),
         "commit" => Request::CommitOffsets(CommitOffsets {
             group: words.group(),
