@@ -109,7 +109,7 @@ pub(crate) fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
 pub(crate) fn topic_defaults(config: &Config) -> TopicDefaults {
     TopicDefaults {
         max_message_bytes: config.limits.message_bytes,
-        retention_ms: -1,
+        retention_ms: config.default_retention_ms,
     }
 }
 

@@ -18,6 +18,9 @@ pub struct Config {
     pub store: StoreConfig,
     /// Partitions of a topic whose creator does not say, at least one.
     pub default_partitions: u32,
+    /// How long records are kept whose topic does not say, in milliseconds; −1 for ever. On Pulsar its
+    /// namespaces decide.
+    pub default_retention_ms: i64,
     /// Whether asking for a topic that does not exist makes it.
     pub auto_create_topics: bool,
     /// How log lines look.

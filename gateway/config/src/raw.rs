@@ -106,6 +106,13 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_partitions: Option<u32>,
 
+    /// How long --data-dir keeps records whose topic does not say (retention.ms), -1 for ever
+    /// [default: 604800000, seven days]
+    #[arg(long, env = "KOP_DEFAULT_RETENTION_MS", value_name = "MS")]
+    #[arg(allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_retention_ms: Option<i64>,
+
     /// Make a topic when a client asks for one that does not exist [default: true]
     #[arg(long, env = "KOP_AUTO_CREATE_TOPICS", value_name = "true|false")]
     #[arg(action = clap::ArgAction::Set, hide_possible_values = true)]
@@ -253,6 +260,7 @@ impl RawConfig {
             metadata_namespace,
             entry_format,
             default_partitions,
+            default_retention_ms,
             auto_create_topics,
             node_id,
             log_format,
@@ -287,6 +295,7 @@ impl RawConfig {
             metadata_namespace: self.metadata_namespace.or(metadata_namespace),
             entry_format: self.entry_format.or(entry_format),
             default_partitions: self.default_partitions.or(default_partitions),
+            default_retention_ms: self.default_retention_ms.or(default_retention_ms),
             auto_create_topics: self.auto_create_topics.or(auto_create_topics),
             node_id: self.node_id.or(node_id),
             log_format: self.log_format.or(log_format),

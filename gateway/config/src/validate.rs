@@ -10,6 +10,7 @@ mod groups;
 /// The name of a listener that was given without one.
 const DEFAULT_LISTENER: &str = "PLAINTEXT";
 const MOST_PARTITIONS: u32 = 10_000;
+const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// Why a configuration cannot be used. The message names the settings that are wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +95,14 @@ impl RawConfig {
             (1, MOST_PARTITIONS),
             "a number from 1 to 10000",
         )?;
+        let default_retention_ms = self.default_retention_ms.unwrap_or(WEEK_MS);
+        if default_retention_ms < -1 {
+            return Err(ConfigError::Value {
+                setting: "--default-retention-ms",
+                value: default_retention_ms.to_string(),
+                expected: "-1 or greater",
+            });
+        }
         let node_id = self.node_id.unwrap_or(0);
         if node_id < 0 {
             return Err(ConfigError::Value {
@@ -112,6 +121,7 @@ impl RawConfig {
             admin_listen,
             store,
             default_partitions,
+            default_retention_ms,
             auto_create_topics,
             log_format,
             groups,
@@ -276,6 +286,9 @@ fn store(raw: RawConfig) -> Result<StoreConfig, ConfigError> {
         Some(_) if raw.data_dir.is_some() => Err(ConfigError::Conflict("--data-dir", "--pulsar")),
         Some(_) if raw.durability.is_some() => {
             Err(ConfigError::Conflict("--durability", "--pulsar"))
+        }
+        Some(_) if raw.default_retention_ms.is_some() => {
+            Err(ConfigError::Conflict("--default-retention-ms", "--pulsar"))
         }
         Some(url) => pulsar(url.clone(), raw).map(StoreConfig::Pulsar),
         None => embedded(raw),

@@ -33,6 +33,15 @@ impl EmbeddedStore {
         })
     }
 
+    /// Has every log looked at now rather than when the time has come.
+    #[cfg(test)]
+    pub(crate) async fn tidy(&self) {
+        self.engine
+            .ask(Command::Check)
+            .await
+            .expect("the store is open");
+    }
+
     /// Brings everything to the disk and takes no more writes.
     ///
     /// # Errors

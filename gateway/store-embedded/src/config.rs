@@ -6,15 +6,6 @@ use kop_store::{
 
 use crate::{Durability, writer::MAX_BATCH};
 
-const NOT_YET: &[TopicOption] = &[
-    TopicOption::DeleteRetentionMs,
-    TopicOption::MaxCompactionLagMs,
-    TopicOption::MinCleanableDirtyRatio,
-    TopicOption::MinCompactionLagMs,
-    TopicOption::RetentionBytes,
-    TopicOption::RetentionMs,
-];
-
 /// Whether all that is set there is honoured.
 pub(crate) fn supports(
     config: &TopicConfig,
@@ -33,12 +24,6 @@ pub(crate) fn supports(
             {
                 "with the durability os, the operating system decides when records go to the disk"
                     .to_owned()
-            }
-            (option, value) if NOT_YET.contains(&option) && value.to_string() != "-1" => {
-                "nothing is removed by age or size, and nothing compacted, yet".to_owned()
-            }
-            (TopicOption::CleanupPolicy, policy) if policy.to_string() != "delete" => {
-                "nothing is removed by age or size, and nothing compacted, yet".to_owned()
             }
             _ => continue,
         };

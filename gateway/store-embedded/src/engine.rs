@@ -9,7 +9,7 @@ use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode,
     config::CompressionPolicy,
 };
-use kop_store::{Cause, Topic, TopicClass, TopicDefaults};
+use kop_store::{Cause, Topic, TopicDefaults};
 use kop_wire::Offset;
 use tokio::sync::Semaphore;
 
@@ -19,9 +19,9 @@ use crate::{
     format::{self, BatchKey, Damaged, LogId},
     live::Live,
     log::Log,
-    remover::{Removal, Remover},
     topics::{Entry, Topics},
     upgrade,
+    upkeep::{Removal, Task, Upkeep},
     writer::{AbandonedBytes, Command, Writer},
 };
 
@@ -160,23 +160,26 @@ impl Engine {
         let (topics, removals) = load(&keyspaces, &options.defaults).map_err(damaged)?;
         let topics = Arc::new(topics);
 
-        let (removals_to, removals_from) = mpsc::channel();
+        let (tasks, tasks_from) = mpsc::channel();
         let (commands, commands_from) = mpsc::channel();
         for removal in removals {
             // The receiver is right here.
-            let _ = removals_to.send(removal);
+            let _ = tasks.send(Task::Remove(removal));
         }
-        let remover = Remover::new(keyspaces.clone(), removals_from);
-        let stop_remover = remover.stop_switch();
+        let upkeep = Upkeep::new(
+            keyspaces.clone(),
+            Arc::clone(&topics),
+            options.clone(),
+            commands.clone(),
+        );
         let writer = Writer::new(
             keyspaces.clone(),
             Arc::clone(&topics),
             options.clone(),
-            removals_to,
-            stop_remover,
+            (tasks, upkeep.stop_switch()),
         );
         let threads = vec![
-            spawn("kop-remover", move || remover.run())?,
+            spawn("kop-upkeep", move || upkeep.run(&tasks_from))?,
             spawn("kop-writer", move || writer.run(&commands_from))?,
         ];
         let readers = Arc::new(Semaphore::new(READERS));
@@ -281,7 +284,6 @@ fn load_logs(
     live: &Arc<Live>,
     removals: &mut Vec<Removal>,
 ) -> Result<Arc<[Arc<Log>]>, Cause> {
-    let class = TopicClass::of(&topic.name);
     let mut logs = Vec::new();
     for partition in 0..topic.partitions {
         let id = LogId {
@@ -304,12 +306,7 @@ fn load_logs(
                 offset: start,
             });
         }
-        logs.push(Arc::new(Log::new(
-            id,
-            class,
-            Arc::clone(live),
-            (start, high),
-        )));
+        logs.push(Arc::new(Log::new(id, Arc::clone(live), (start, high))));
     }
     Ok(logs.into())
 }

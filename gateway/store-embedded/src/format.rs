@@ -17,9 +17,10 @@
 //! | `meta` | `removed/` and a topic's id | number of partitions (4) of a topic whose batches are being removed |
 //! | `meta` | `start/` and a log | the log's first offset (8), where that is not 0 |
 //! | `meta` | `producers/` and a log | an offset (8) and the [producer state](kop_store::producer_state) up to there |
+//! | `meta` | `cleaned/` and a log | the offset (8) up to which the log was compacted, and when the next record without a value may go (8, milliseconds) |
 //! | `meta` | `next-producer-id` | the first producer id (8) that no one has had |
 //!
-//! Offsets have no gaps, except in the coordinators' topics, where superseded batches are removed.
+//! Offsets have no gaps, except in compacted topics, within batches and between them.
 //! The last batch of a log is never removed before its topic is, or the log's start is behind it.
 //!
 //! The key of a batch tells where it ends and how new it is, so that finding an end or a time touches
@@ -45,6 +46,7 @@ pub(crate) const TOPICS: &[u8] = b"topic/";
 pub(crate) const REMOVED: &[u8] = b"removed/";
 const STARTS: &[u8] = b"start/";
 const PRODUCERS: &[u8] = b"producers/";
+const CLEANED: &[u8] = b"cleaned/";
 
 /// A value or key that this version did not write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +89,11 @@ impl LogId {
     /// Key of the log's producer state.
     pub(crate) fn producers_key(self) -> Vec<u8> {
         self.meta_key(PRODUCERS)
+    }
+
+    /// Key of how far the log has been compacted.
+    pub(crate) fn cleaned_key(self) -> Vec<u8> {
+        self.meta_key(CLEANED)
     }
 
     fn meta_key(self, kind: &[u8]) -> Vec<u8> {
@@ -214,6 +221,19 @@ pub(crate) fn number_of(value: &[u8], what: &'static str) -> Result<i64, Damaged
         .try_into()
         .map(i64::from_be_bytes)
         .map_err(|_| Damaged(what))
+}
+
+/// How far a log has been compacted, and when the next record without a value may go.
+pub(crate) fn cleaned_value(to: Offset, horizon_ms: i64) -> Vec<u8> {
+    [to.0.to_be_bytes(), horizon_ms.to_be_bytes()].concat()
+}
+
+pub(crate) fn cleaned_of(value: &[u8]) -> Result<(Offset, i64), Damaged> {
+    const CLEANED: Damaged = Damaged("note of how far a log was compacted");
+    let (to, horizon_ms) = value.split_first_chunk().ok_or(CLEANED)?;
+    let horizon_ms = horizon_ms.try_into().map_err(|_| CLEANED)?;
+    let to = Offset(i64::from_be_bytes(*to));
+    Ok((to, i64::from_be_bytes(horizon_ms)))
 }
 
 /// A snapshot of the producer state with the offset it reaches to.

@@ -1,8 +1,8 @@
 //! The door for fuzz targets: keys and values of the directory as they are read back. Built with the
 //! feature `fuzzing` only.
 use crate::format::{
-    BatchKey, number_of, producers_of, producers_value, removed_key, removed_of, topic_key,
-    topic_of, topic_value,
+    BatchKey, cleaned_of, cleaned_value, number_of, producers_of, producers_value, removed_key,
+    removed_of, topic_key, topic_of, topic_value,
 };
 
 /// Reads a key and its value as each kind of thing that the directory holds.
@@ -24,6 +24,9 @@ pub fn stored(key: &[u8], value: &[u8]) {
     }
     if let Ok(number) = number_of(value, "number") {
         assert_eq!(number.to_be_bytes(), value);
+    }
+    if let Ok((to, horizon_ms)) = cleaned_of(value) {
+        assert_eq!(cleaned_value(to, horizon_ms), value);
     }
     if let Ok((end, snapshot)) = producers_of(value) {
         assert_eq!(producers_value(end, snapshot), value);

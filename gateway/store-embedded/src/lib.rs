@@ -8,12 +8,11 @@
 //!   writes them as one batch, syncs once and answers them all (group commit);
 //! * readers look at what is committed, the newest batches in memory, older ones through a bounded
 //!   number of blocking threads;
-//! * one thread removes, in the background, what was deleted or truncated, and in the coordinators'
-//!   topics what was superseded.
+//! * one thread removes, in the background, what was deleted or truncated, what has grown too old or too
+//!   much, and in compacted topics what was superseded.
 //!
-//! What the directory holds is described in the module `format`. Nothing is removed by age or size.
+//! What the directory holds is described in the module `format`.
 mod catalog;
-mod cleaner;
 mod clock;
 mod config;
 mod directory;
@@ -27,10 +26,10 @@ mod log;
 mod partition;
 mod producers;
 mod read;
-mod remover;
 mod tail;
 mod topics;
 mod upgrade;
+mod upkeep;
 mod writer;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One partition's log, as readers see it.
 use std::sync::{Arc, Mutex};
 
-use kop_store::{ReadError, TopicClass, Watermarks};
+use kop_store::{ReadError, Watermarks};
 use kop_wire::Offset;
 use tokio::sync::watch;
 
@@ -31,7 +31,6 @@ impl Bounds {
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) id: LogId,
-    pub(crate) class: TopicClass,
     /// What holds for its topic.
     pub(crate) live: Arc<Live>,
     bounds: watch::Sender<Bounds>,
@@ -40,12 +39,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn new(
-        id: LogId,
-        class: TopicClass,
-        live: Arc<Live>,
-        (start, high): (Offset, Offset),
-    ) -> Self {
+    pub(crate) fn new(id: LogId, live: Arc<Live>, (start, high): (Offset, Offset)) -> Self {
         let bounds = Bounds {
             start,
             high,
@@ -54,7 +48,6 @@ impl Log {
         };
         Self {
             id,
-            class,
             live,
             bounds: watch::Sender::new(bounds),
             tail: Mutex::default(),

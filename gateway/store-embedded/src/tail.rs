@@ -10,6 +10,8 @@ use kop_wire::Offset;
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     batches: VecDeque<Recent>,
+    /// How many were dropped before their turn.
+    dropped: usize,
 }
 
 #[derive(Debug)]
@@ -24,14 +26,26 @@ impl Tail {
         self.batches.push_back(Recent { base, end, bytes });
     }
 
-    /// Drops the oldest batch.
+    /// Drops the oldest batch, unless the one whose turn it is has been dropped before.
     pub(crate) fn pop(&mut self) {
-        self.batches.pop_front();
+        match self.dropped.checked_sub(1) {
+            Some(left) => self.dropped = left,
+            None => {
+                self.batches.pop_front();
+            }
+        }
     }
 
-    /// Drops all batches.
+    /// Drops all batches of a log that no one appends to any more.
     pub(crate) fn clear(&mut self) {
         self.batches = VecDeque::new();
+    }
+
+    /// Drops the batches that begin below an offset: they are no longer as they stand here.
+    pub(crate) fn forget_below(&mut self, offset: Offset) {
+        let gone = self.batches.partition_point(|batch| batch.base < offset);
+        self.batches.drain(..gone);
+        self.dropped += gone;
     }
 
     /// The batches from the one that holds `from` on and below `high`; `None` where the tail begins
@@ -124,6 +138,20 @@ mod tests {
             ),
             None
         );
+    }
+
+    #[test]
+    fn batches_dropped_before_their_turn_take_it_all_the_same() {
+        let mut tail = tail();
+        tail.forget_below(Offset(8));
+        let bases = |tail: &Tail| tail.batches.iter().map(|b| b.base.0).collect::<Vec<_>>();
+        assert_eq!(bases(&tail), [8]);
+        tail.push(Offset(10), Offset(12), Bytes::new());
+        tail.pop();
+        tail.pop();
+        assert_eq!(bases(&tail), [8, 10], "those were the turns of 4 and 6");
+        tail.pop();
+        assert_eq!(bases(&tail), [10]);
     }
 
     #[test]

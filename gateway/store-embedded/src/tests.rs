@@ -1,4 +1,10 @@
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use kop_store::{
@@ -9,15 +15,76 @@ use kop_store::{
 use kop_wire::{Batch, BatchBuilder, Compression, Offset, Record, Timestamp, TopicName};
 use tempfile::TempDir;
 
-use crate::{Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore, OpenStoreError};
+use crate::{Clock, Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore, OpenStoreError};
 
+mod compaction;
 mod directory;
 mod reopening;
+mod retention;
 
 const PLENTY: ReadLimit = ReadLimit {
     max_bytes: 1 << 20,
     at_least_one: true,
 };
+
+/// A clock that a test turns.
+#[derive(Debug, Clone, Default)]
+struct Hands(Arc<AtomicI64>);
+
+impl Hands {
+    fn at(now_ms: i64) -> Self {
+        Self(Arc::new(AtomicI64::new(now_ms)))
+    }
+
+    fn forward(&self, by_ms: i64) {
+        self.0.fetch_add(by_ms, Ordering::SeqCst);
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn open(&self, directory: &Path) -> EmbeddedStore {
+        let hands = self.clone();
+        let options = EmbeddedOptions {
+            clock: Clock::from_fn(move || hands.now_ms()),
+            ..EmbeddedOptions::new(directory.to_owned(), Durability::Os)
+        };
+        EmbeddedStore::open(options).unwrap()
+    }
+}
+
+/// Makes a topic of one partition with that configuration.
+async fn create_with(
+    store: &EmbeddedStore,
+    topic: &str,
+    config: &[(&str, &str)],
+) -> EmbeddedPartition {
+    let new = NewTopic {
+        name: name(topic),
+        partitions: 1,
+        config: TopicConfig::of(config.iter().copied()).unwrap(),
+    };
+    store.create(new).await.unwrap();
+    partition(store, topic, 0).await
+}
+
+/// All batches from the start of the log on, their checksums right.
+async fn batches(partition: &EmbeddedPartition) -> Vec<Batch> {
+    let mut position = partition.watermarks().log_start;
+    let mut all = Vec::new();
+    while position < partition.watermarks().high {
+        let fetched = partition.read(position, PLENTY).await.unwrap();
+        for batch in Batch::split(Bytes::from(fetched.chunks.concat())) {
+            let batch = batch.unwrap();
+            assert_eq!(crc32c::crc32c(&batch.bytes()[21..]), batch.header().crc);
+            assert!(batch.header().last_offset() >= position, "a read goes on");
+            position = batch.header().last_offset() + 1;
+            all.push(batch);
+        }
+    }
+    all
+}
 
 fn temporary() -> TempDir {
     tempfile::tempdir().unwrap()

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     EmbeddedOptions, engine::Keyspaces, format::LogId, log::Log, producers::Appender,
-    remover::Removal, topics::Topics,
+    topics::Topics, upkeep::Task,
 };
 
 mod append;
@@ -72,6 +72,14 @@ pub(crate) enum Command {
         offset: Offset,
         reply: Reply<Result<(), TruncateError>>,
     },
+    /// Saves what is known of a log's producers and answers up to where that reaches.
+    Settle {
+        log: Arc<Log>,
+        reply: Reply<Result<Offset, Cause>>,
+    },
+    /// Has every log looked at now.
+    #[cfg(test)]
+    Check(Reply<()>),
     AllocateProducerIds {
         count: u32,
         reply: Reply<Result<Range<i64>, CatalogError>>,
@@ -103,12 +111,10 @@ pub(crate) struct Writer {
     options: EmbeddedOptions,
     appenders: HashMap<LogId, (Arc<Log>, Appender)>,
     recent: commit::RecentBatches,
-    /// Batches since a coordinator's log was last cleaned.
-    uncleaned: HashMap<LogId, u32>,
     /// Bytes of batches since the last flush began.
     unflushed: usize,
-    removals: mpsc::Sender<Removal>,
-    stop_remover: Arc<AtomicBool>,
+    tasks: mpsc::Sender<Task>,
+    stop_upkeep: Arc<AtomicBool>,
     /// A write failed. What the appenders hold may differ from what is stored.
     failed: bool,
 }
@@ -118,8 +124,7 @@ impl Writer {
         keyspaces: Keyspaces,
         topics: Arc<Topics>,
         options: EmbeddedOptions,
-        removals: mpsc::Sender<Removal>,
-        stop_remover: Arc<AtomicBool>,
+        (tasks, stop_upkeep): (mpsc::Sender<Task>, Arc<AtomicBool>),
     ) -> Self {
         Self {
             keyspaces,
@@ -127,10 +132,9 @@ impl Writer {
             options,
             appenders: HashMap::new(),
             recent: commit::RecentBatches::new(TAIL_BYTES),
-            uncleaned: HashMap::new(),
             unflushed: 0,
-            removals,
-            stop_remover,
+            tasks,
+            stop_upkeep,
             failed: false,
         }
     }
@@ -193,6 +197,15 @@ impl Writer {
                     self.truncate_before(&mut group, log, offset, reply);
                     true
                 }
+                Command::Settle { log, reply } => {
+                    self.settle(&mut group, log, reply);
+                    true
+                }
+                #[cfg(test)]
+                Command::Check(reply) => {
+                    let _ = self.tasks.send(Task::Check(reply));
+                    false
+                }
                 Command::AllocateProducerIds { count, reply } => {
                     self.allocate_producer_ids(&mut group, count, reply);
                     true
@@ -209,7 +222,7 @@ impl Writer {
 
     /// Saves the producer states and brings everything to the disk.
     fn close(&mut self) -> Result<(), Cause> {
-        self.stop_remover.store(true, Ordering::Relaxed);
+        self.stop_upkeep.store(true, Ordering::Relaxed);
         for log in self.topics.logs() {
             log.change(|bounds| bounds.closed = true);
         }

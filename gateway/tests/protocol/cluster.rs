@@ -159,7 +159,7 @@ async fn configurations_are_those_in_force() {
             (config.value.clone().unwrap(), config.config_source)
         };
         assert_eq!(told("cleanup.policy"), (text("delete"), 5));
-        assert_eq!(told("retention.ms"), (text("-1"), 5));
+        assert_eq!(told("retention.ms"), (text("604800000"), 5));
         assert_eq!(told("max.message.bytes"), (text("5000"), 4));
     }
     let keys = |names: &[&str]| Some(names.iter().map(|name| text(name)).collect());

@@ -181,10 +181,11 @@ async fn options_are_set_unset_added_to_and_taken_from() {
         value(&mut client, "a", policy).await,
         ("delete".to_owned(), DEFAULT_SOURCE)
     );
-    let rounds: [(&[(i8, &str, Option<&str>)], &str, i8); 4] = [
-        (&[(APPEND, policy, Some("delete"))], "delete", 1),
+    let rounds: [(&[(i8, &str, Option<&str>)], &str, i8); 5] = [
+        (&[(APPEND, policy, Some("compact"))], "delete,compact", 1),
+        (&[(SUBTRACT, policy, Some("delete"))], "compact", 1),
+        (&[(SET, policy, Some("delete"))], "delete", 1),
         (&[(DELETE, policy, None)], "delete", 5),
-        (&[(SUBTRACT, policy, Some("compact"))], "delete", 1),
         (&[(DELETE, policy, None)], "delete", 5),
     ];
     for (changes, expected, source) in rounds {
@@ -194,8 +195,8 @@ async fn options_are_set_unset_added_to_and_taken_from() {
     }
     // All changes of a resource or none; each resource by itself; nothing where it is only tried.
     let (good, bad) = (
-        (SET, "segment.jitter.ms", Some("9")),
-        (SET, "segment.jitter.ms", Some("-9")),
+        (SET, "retention.ms", Some("9")),
+        (SET, "retention.ms", Some("-9")),
     );
     client.create("b", 1).await;
     let resources = vec![
@@ -209,13 +210,13 @@ async fn options_are_set_unset_added_to_and_taken_from() {
         let invalid = ResponseError::InvalidConfig.code();
         let unknown = ResponseError::UnknownTopicOrPartition.code();
         assert_eq!(codes, [invalid, 0, unknown]);
-        assert!(answers[0].1.contains("segment.jitter.ms"), "{answers:?}");
+        assert!(answers[0].1.contains("retention.ms"), "{answers:?}");
         let source = if validate_only {
             DEFAULT_SOURCE
         } else {
             TOPIC_SOURCE
         };
-        assert_eq!(value(&mut client, "b", "segment.jitter.ms").await.1, source);
+        assert_eq!(value(&mut client, "b", "retention.ms").await.1, source);
         assert_eq!(
             value(&mut client, "a", "segment.ms").await.1,
             DEFAULT_SOURCE
@@ -227,7 +228,7 @@ async fn options_are_set_unset_added_to_and_taken_from() {
 async fn the_older_api_replaces_everything() {
     let gateway = Gateway::start().await;
     let mut client = gateway.client().await;
-    let set = [("segment.ms", Some("5")), ("segment.jitter.ms", Some("9"))];
+    let set = [("segment.ms", Some("5")), ("retention.ms", Some("9"))];
     assert_eq!(create_with(&mut client, "a", &set).await, 0);
     let config = alter_configs_request::AlterableConfig::default()
         .with_name(text("max.message.bytes"))
@@ -243,7 +244,7 @@ async fn the_older_api_replaces_everything() {
     }
     let now = value(&mut client, "a", "max.message.bytes").await;
     assert_eq!(now, ("77".to_owned(), TOPIC_SOURCE));
-    for option in ["segment.ms", "segment.jitter.ms"] {
+    for option in ["segment.ms", "retention.ms"] {
         assert_eq!(value(&mut client, "a", option).await.1, DEFAULT_SOURCE);
     }
 }
@@ -260,8 +261,8 @@ async fn what_cannot_be_honoured_is_refused_by_name() {
         ("min.insync.replicas", Some("2")),
         ("file.delete.delay.ms", Some("1")),
         ("no.such.option", Some("1")),
-        ("segment.jitter.ms", Some("soon")),
-        ("segment.jitter.ms", None),
+        ("retention.ms", Some("soon")),
+        ("retention.ms", None),
         ("cleanup.policy", Some("")),
     ] {
         assert_eq!(
@@ -273,15 +274,15 @@ async fn what_cannot_be_honoured_is_refused_by_name() {
         assert_eq!(code, invalid, "{name}={given:?}");
         assert!(message.contains(name), "{message}");
     }
-    let retention = (SET, "segment.jitter.ms", Some("1"));
+    let retention = (SET, "retention.ms", Some("1"));
     let refusals = [
         (resource(TOPIC, "a", &[retention, retention]), request),
         (
-            resource(TOPIC, "a", &[(4, "segment.jitter.ms", Some("1"))]),
+            resource(TOPIC, "a", &[(4, "retention.ms", Some("1"))]),
             request,
         ),
         (
-            resource(TOPIC, "a", &[(APPEND, "segment.jitter.ms", Some("1"))]),
+            resource(TOPIC, "a", &[(APPEND, "retention.ms", Some("1"))]),
             invalid,
         ),
         (
@@ -307,7 +308,7 @@ async fn what_cannot_be_honoured_is_refused_by_name() {
     assert_eq!(answers.len(), 1);
     assert_eq!(answers[0].0, request);
     assert_eq!(
-        value(&mut client, "a", "segment.jitter.ms").await.1,
+        value(&mut client, "a", "retention.ms").await.1,
         DEFAULT_SOURCE
     );
 }

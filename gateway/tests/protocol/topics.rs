@@ -189,8 +189,8 @@ async fn topics_that_cannot_be_as_asked_are_refused() {
         topic("assigned").with_assignments(partitions.iter().map(one).collect())
     };
     let config = CreatableTopicConfig::default()
-        .with_name(text("cleanup.policy"))
-        .with_value(Some(text("compact")));
+        .with_name(text("compression.type"))
+        .with_value(Some(text("gzip")));
     for (topic, code) in [
         (topic("a/b"), 17),
         (topic("__consumer_offsets"), 17),

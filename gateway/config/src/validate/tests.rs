@@ -100,7 +100,11 @@ fn the_two_stores_exclude_each_other() {
         "--pulsar-admin",
         "http://p:8080",
     ];
-    for more in [["--data-dir", "d"], ["--durability", "os"]] {
+    for more in [
+        ["--data-dir", "d"],
+        ["--durability", "os"],
+        ["--default-retention-ms", "1"],
+    ] {
         let error = validated(&[&pulsar[..], &more].concat()).unwrap_err();
         assert_eq!(error, ConfigError::Conflict(more[0], "--pulsar"));
     }

@@ -1,7 +1,10 @@
 //! Appends: judge, place, put into the group.
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::{Bytes, BytesMut};
@@ -11,7 +14,7 @@ use kop_wire::{Batch, Offset, Timestamp, TimestampType};
 use super::{Group, Reply, Stopped, Writer, commit::Effect};
 use crate::{
     engine::{Keyspaces, locked},
-    format::BatchKey,
+    format::{BatchKey, LogId},
     log::Log,
     producers::Appender,
 };
@@ -126,14 +129,8 @@ impl Writer {
         let batch = stamped.as_ref().unwrap_or(batch);
         let header = batch.header();
         let keyspaces = &self.keyspaces;
-        let appender = match self.appenders.entry(log.id) {
-            std::collections::hash_map::Entry::Occupied(known) => &mut known.into_mut().1,
-            std::collections::hash_map::Entry::Vacant(new) => {
-                let loaded = Appender::load(keyspaces, log, now_ms);
-                let loaded = loaded.map_err(AppendError::Unavailable)?;
-                &mut new.insert((Arc::clone(log), loaded)).1
-            }
-        };
+        let appender = appender(&mut self.appenders, keyspaces, log, now_ms);
+        let appender = appender.map_err(AppendError::Unavailable)?;
         match appender.check(header)? {
             Verdict::Duplicate { base_offset } => {
                 return Ok(Placed::Duplicate {
@@ -159,6 +156,22 @@ impl Writer {
             bytes,
             time,
         })
+    }
+}
+
+/// What is known of the end of a log, read when it is needed first.
+pub(super) fn appender<'a>(
+    appenders: &'a mut HashMap<LogId, (Arc<Log>, Appender)>,
+    keyspaces: &Keyspaces,
+    log: &Arc<Log>,
+    now_ms: i64,
+) -> Result<&'a mut Appender, Cause> {
+    match appenders.entry(log.id) {
+        Entry::Occupied(known) => Ok(&mut known.into_mut().1),
+        Entry::Vacant(new) => {
+            let loaded = Appender::load(keyspaces, log, now_ms)?;
+            Ok(&mut new.insert((Arc::clone(log), loaded)).1)
+        }
     }
 }
 

@@ -2,21 +2,21 @@
 use std::{ops::Range, sync::Arc};
 
 use kop_store::{
-    CatalogError, ConfigureError, CreateError, DeleteError, GrowError, NewTopic, Topic, TopicClass,
+    CatalogError, Cause, ConfigureError, CreateError, DeleteError, GrowError, NewTopic, Topic,
     TruncateError,
 };
 use kop_wire::{Offset, TopicName};
 use uuid::Uuid;
 
-use super::{ConfigChange, Group, Reply, Stopped, Writer, commit::Effect};
+use super::{ConfigChange, Group, Reply, Stopped, Writer, append::appender, commit::Effect};
 use crate::{
     config,
     format::{self, LogId},
     live::Live,
     log::Log,
     producers::next_producer_ids,
-    remover::Removal,
     topics::Entry,
+    upkeep::{Removal, Task},
 };
 
 /// The most partitions of one topic; each costs memory from the start on.
@@ -219,6 +219,11 @@ impl Writer {
                 let _ = reply.send(Ok(()));
             }
             None => {
+                // Batches go that the producer state would otherwise be read from.
+                if let Err(error) = self.save_producers(group, &log) {
+                    let _ = reply.send(Err(TruncateError::Unavailable(error)));
+                    return;
+                }
                 let value = offset.0.to_be_bytes().to_vec();
                 group
                     .writes
@@ -226,6 +231,33 @@ impl Writer {
                 group.effects.push(Effect::Truncated { log, offset, reply });
             }
         }
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        group: &mut Group,
+        log: Arc<Log>,
+        reply: Reply<Result<Offset, Cause>>,
+    ) {
+        let saved = match () {
+            () if self.failed => Err(Stopped::Failed.into()),
+            () if log.bounds().deleted => Err("the topic was deleted".into()),
+            () => self.save_producers(group, &log),
+        };
+        match saved {
+            Ok(()) => group.effects.push(Effect::Settled { log, reply }),
+            Err(error) => {
+                let _ = reply.send(Err(error));
+            }
+        }
+    }
+
+    /// Saves what is known of a log's producers, up to the end of the log with this group.
+    fn save_producers(&mut self, group: &mut Group, log: &Arc<Log>) -> Result<(), Cause> {
+        let (keyspaces, now_ms) = (&self.keyspaces, group.now_ms);
+        let appender = appender(&mut self.appenders, keyspaces, log, now_ms)?;
+        appender.save(log, keyspaces, &mut group.writes, now_ms);
+        Ok(())
     }
 
     pub(super) fn allocate_producer_ids(
@@ -255,7 +287,7 @@ impl Writer {
 
     /// Hands a removal to its thread; where that has ended, the next start of the store does it.
     pub(super) fn remove_later(&self, removal: Removal) {
-        let _ = self.removals.send(removal);
+        let _ = self.tasks.send(Task::Remove(removal));
     }
 }
 
@@ -265,14 +297,9 @@ fn empty_logs(
     live: &Arc<Live>,
     partitions: Range<u32>,
 ) -> impl Iterator<Item = Arc<Log>> {
-    let (class, topic) = (TopicClass::of(&topic.name), topic.id);
+    let topic = topic.id;
     partitions.map(move |partition| {
         let id = LogId { topic, partition };
-        Arc::new(Log::new(
-            id,
-            class,
-            Arc::clone(live),
-            (Offset(0), Offset(0)),
-        ))
+        Arc::new(Log::new(id, Arc::clone(live), (Offset(0), Offset(0))))
     })
 }

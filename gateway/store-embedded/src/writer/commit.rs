@@ -9,8 +9,8 @@ use std::{
 
 use fjall::OwnedWriteBatch;
 use kop_store::{
-    AppendError, Appended, CatalogError, ConfigureError, CreateError, DeleteError, GrowError,
-    Topic, TruncateError,
+    AppendError, Appended, CatalogError, Cause, ConfigureError, CreateError, DeleteError,
+    GrowError, Topic, TruncateError,
 };
 use kop_wire::Offset;
 
@@ -18,14 +18,12 @@ use super::{Reply, Stopped, Writer, append::Placed};
 use crate::{
     engine::{Keyspaces, locked},
     log::Log,
-    remover::Removal,
     topics::Entry,
+    upkeep::Removal,
 };
 
 /// Bytes of batches that are gathered in memory before they are written into a table.
 const FLUSH_BYTES: usize = 16 * 1024 * 1024;
-/// A coordinator's log is cleaned after so many batches.
-const CLEAN_AFTER: u32 = 5_000;
 /// So many times as much may be on its way into tables; then writing waits.
 const FLUSHING: usize = 3;
 /// A flush that takes longer has failed: the thread that does it ends on the first error.
@@ -67,6 +65,10 @@ pub(super) enum Effect {
         log: Arc<Log>,
         offset: Offset,
         reply: Reply<Result<(), TruncateError>>,
+    },
+    Settled {
+        log: Arc<Log>,
+        reply: Reply<Result<Offset, Cause>>,
     },
     Allocated {
         ids: Range<i64>,
@@ -137,22 +139,6 @@ impl Writer {
         }
     }
 
-    /// Has the log of a coordinator cleaned when it has grown for a while.
-    fn clean_sometimes(&mut self, log: &Log, end: Offset) {
-        if !log.class.is_internal() {
-            return;
-        }
-        let uncleaned = self.uncleaned.entry(log.id).or_default();
-        *uncleaned += 1;
-        if *uncleaned >= CLEAN_AFTER {
-            *uncleaned = 0;
-            self.remove_later(Removal::Superseded {
-                log: log.id,
-                below: end,
-            });
-        }
-    }
-
     fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Appended { log, placed, reply } => {
@@ -166,7 +152,6 @@ impl Writer {
                     } => {
                         self.recent.push(&log, base, end, bytes);
                         log.change(|bounds| bounds.high = end);
-                        self.clean_sometimes(&log, end);
                         (base, false, time)
                     }
                 };
@@ -198,7 +183,6 @@ impl Writer {
                 self.topics.remove(&entry.topic.name);
                 for log in entry.logs.iter() {
                     self.appenders.remove(&log.id);
-                    self.uncleaned.remove(&log.id);
                     self.recent.forget(log);
                     log.change(|bounds| bounds.deleted = true);
                 }
@@ -217,6 +201,9 @@ impl Writer {
                     offset,
                 });
                 let _ = reply.send(Ok(()));
+            }
+            Effect::Settled { log, reply } => {
+                let _ = reply.send(Ok(log.bounds().high));
             }
             Effect::Allocated { ids, reply } => {
                 let _ = reply.send(Ok(ids));
@@ -246,6 +233,9 @@ impl Effect {
             }
             Self::Truncated { reply, .. } => {
                 let _ = reply.send(Err(TruncateError::Unavailable(cause())));
+            }
+            Self::Settled { reply, .. } => {
+                let _ = reply.send(Err(cause()));
             }
             Self::Allocated { reply, .. } => {
                 let _ = reply.send(Err(CatalogError::Unavailable(cause())));

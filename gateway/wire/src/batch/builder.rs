@@ -23,6 +23,7 @@ pub struct BatchBuilder {
     transactional: bool,
     control: bool,
     timestamps: TimestampType,
+    delete_horizon: Option<Timestamp>,
     base_timestamp: Option<Timestamp>,
     max_timestamp: Timestamp,
     count: i32,
@@ -63,6 +64,7 @@ impl BatchBuilder {
             transactional: false,
             control: false,
             timestamps: TimestampType::Create,
+            delete_horizon: None,
             base_timestamp: None,
             max_timestamp: Timestamp::NONE,
             count: 0,
@@ -118,6 +120,15 @@ impl BatchBuilder {
         } else {
             TimestampType::Create
         };
+        self
+    }
+
+    /// Says when compaction may remove the batch's records without a value (KIP-534). Call it before
+    /// records are pushed.
+    #[must_use]
+    pub fn delete_horizon(mut self, horizon: Option<Timestamp>) -> Self {
+        self.delete_horizon = horizon;
+        self.base_timestamp = horizon;
         self
     }
 
@@ -203,8 +214,8 @@ impl BatchBuilder {
             attributes: attributes(
                 self.compression,
                 self.timestamps,
-                self.transactional,
-                self.control,
+                (self.transactional, self.control),
+                self.delete_horizon.is_some(),
             ),
             last_offset_delta: self.next_delta - 1,
             base_timestamp: self.base_timestamp.unwrap_or(Timestamp::NONE),

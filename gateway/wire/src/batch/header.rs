@@ -8,6 +8,7 @@ const MAGIC: i8 = 2;
 pub(super) const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
+const DELETE_HORIZON: i16 = 1 << 6;
 
 /// Whose clock a batch's timestamps are from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +135,14 @@ impl BatchHeader {
         self.attributes & CONTROL != 0
     }
 
+    /// When compaction may remove the batch's records without a value, in milliseconds since the epoch;
+    /// `None` where it has not decided yet. It stands in place of the base timestamp (KIP-534).
+    #[must_use]
+    pub fn delete_horizon(&self) -> Option<Timestamp> {
+        let decided = self.attributes & DELETE_HORIZON != 0;
+        decided.then_some(self.base_timestamp)
+    }
+
     /// Whether an idempotent producer wrote the batch, so that its sequence number counts.
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
@@ -145,14 +154,15 @@ impl BatchHeader {
 pub(super) fn attributes(
     compression: Compression,
     timestamps: TimestampType,
-    transactional: bool,
-    control: bool,
+    (transactional, control): (bool, bool),
+    delete_horizon: bool,
 ) -> i16 {
     let flag = |set: bool, bit: i16| if set { bit } else { 0 };
     compression.attribute_bits()
         | flag(timestamps == TimestampType::LogAppend, LOG_APPEND_TIME)
         | flag(transactional, TRANSACTIONAL)
         | flag(control, CONTROL)
+        | flag(delete_horizon, DELETE_HORIZON)
 }
 
 /// The magic byte of the batches that are written.

@@ -339,3 +339,27 @@ proptest! {
         let _ = Batch::split(noise).count();
     }
 }
+
+#[test]
+fn a_delete_horizon_stands_in_the_header_and_changes_no_record() {
+    let record = |time: i64| Record {
+        timestamp: Timestamp(time),
+        key: Some(Bytes::from_static(b"k")),
+        ..Record::default()
+    };
+    for horizon in [None, Some(Timestamp(5_000)), Some(Timestamp(0))] {
+        let mut builder = BatchBuilder::new(Compression::None).delete_horizon(horizon);
+        builder.push(record(1_000)).push(record(900));
+        let batch = builder.build().unwrap();
+        let read = Batch::parse(batch.bytes().clone()).unwrap();
+        assert_eq!(read.header().delete_horizon(), horizon);
+        assert_eq!(read.header().max_timestamp, Timestamp(1_000));
+        let times: Vec<_> = read
+            .records()
+            .unwrap()
+            .iter()
+            .map(|r| r.timestamp.0)
+            .collect();
+        assert_eq!(times, [1_000, 900]);
+    }
+}

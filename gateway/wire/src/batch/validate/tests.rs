@@ -38,7 +38,12 @@ fn around(codec: Compression, count: i32, max_timestamp: i64, payload: &[u8]) ->
 /// The same with a payload that is compressed already.
 fn raw(codec: Compression, count: i32, max_timestamp: i64, payload: &[u8]) -> Batch {
     let mut checked = Vec::new();
-    checked.put_i16(attributes(codec, TimestampType::Create, false, false));
+    checked.put_i16(attributes(
+        codec,
+        TimestampType::Create,
+        (false, false),
+        false,
+    ));
     checked.put_i32(count - 1);
     checked.put_i64(0);
     checked.put_i64(max_timestamp);

@@ -1,0 +1,104 @@
+//! How much a log holds, counted once and then kept up to date, so that looking at a log that has not
+//! changed costs nothing.
+use fjall::Readable as _;
+use kop_store::Cause;
+use kop_wire::{Offset, Timestamp};
+
+use crate::{
+    engine::Keyspaces,
+    format::{self, BatchKey, LogId},
+    log::Bounds,
+};
+
+/// What is remembered of a log.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    /// Bytes of batches that have been compacted, and of those that have not.
+    pub(super) clean: u64,
+    pub(super) dirty: u64,
+    /// Where the batches begin that have not been compacted; `None` before anything was counted.
+    pub(super) cleaned_to: Option<Offset>,
+    /// When compaction may remove what it has kept for a while; `i64::MAX` where there is nothing.
+    pub(super) horizon_ms: i64,
+    /// Where counting goes on.
+    upto: Offset,
+    /// The log's start, and the newest time in the first batch there.
+    pub(super) first: Option<(Offset, Timestamp)>,
+}
+
+impl Counted {
+    /// Counts what has come since the last time.
+    pub(super) fn count(
+        &mut self,
+        keyspaces: &Keyspaces,
+        log: LogId,
+        bounds: Bounds,
+    ) -> Result<(), Cause> {
+        let cleaned_to = match self.cleaned_to {
+            Some(cleaned_to) => cleaned_to,
+            None => {
+                let saved = keyspaces.meta.get(log.cleaned_key())?;
+                let saved = saved.map(|value| format::cleaned_of(&value)).transpose()?;
+                let (offset, horizon_ms) = saved.unwrap_or((Offset(0), i64::MAX));
+                self.horizon_ms = horizon_ms;
+                *self.cleaned_to.insert(offset)
+            }
+        };
+        for batch in sized(keyspaces, log, self.upto, bounds.high) {
+            let (key, size) = batch?;
+            self.upto = key.end();
+            *self.part(key.base, cleaned_to) += size;
+        }
+        Ok(())
+    }
+
+    /// Forgets a batch that is gone, if it was counted.
+    pub(super) fn without(&mut self, key: &BatchKey, size: u64) {
+        let Some(cleaned_to) = self.cleaned_to.filter(|_| key.base < self.upto) else {
+            return;
+        };
+        let part = self.part(key.base, cleaned_to);
+        *part = part.saturating_sub(size);
+    }
+
+    /// Takes over what a round of compaction left below an offset.
+    pub(super) fn cleaned(&mut self, to: Offset, bytes: u64, horizon_ms: i64) {
+        *self = Self {
+            clean: bytes,
+            dirty: 0,
+            cleaned_to: Some(to),
+            horizon_ms,
+            upto: to,
+            first: None,
+        };
+    }
+
+    fn part(&mut self, base: Offset, cleaned_to: Offset) -> &mut u64 {
+        if base < cleaned_to {
+            &mut self.clean
+        } else {
+            &mut self.dirty
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.clean.saturating_add(self.dirty)
+    }
+}
+
+/// The batches that begin from one offset on and below another, and the bytes of each.
+pub(super) fn sized(
+    keyspaces: &Keyspaces,
+    log: LogId,
+    from: Offset,
+    below: Offset,
+) -> impl Iterator<Item = Result<(BatchKey, u64), Cause>> {
+    let snapshot = keyspaces.database.snapshot();
+    let range = || log.key_at(from)..log.key_at(below);
+    let keys = snapshot.range(&keyspaces.batches, range());
+    let sizes = snapshot.range(&keyspaces.batches, range());
+    keys.zip(sizes).map(|(key, size)| {
+        let key = BatchKey::decode(&key.key()?)?;
+        Ok((key, u64::from(size.size()?)))
+    })
+}
