@@ -6,6 +6,7 @@ use crate::story::KafkaServer;
 use crate::wire::Wire;
 use anyhow::{Context as _, Result, bail, ensure};
 use client::Client;
+use driver::{Cannot, reason};
 use rows::{ROWS, Row, Story};
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ pub mod driver;
 pub mod kcat;
 pub mod rows;
 pub mod table;
+pub mod tools;
 
 /// What came of one row with one client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +46,11 @@ pub struct Column {
     pub title: &'static str,
     /// Its version.
     pub version: String,
-    /// One for each of [`ROWS`].
+    /// One for each row.
     pub cells: Vec<Cell>,
 }
 
-/// Every client does every row that it can. `KOP_E2E_CLIENT=id` in the environment asks one client only,
+/// Every client does every row that it can, but for those that the server `cannot`. `KOP_E2E_CLIENT=id` in the environment asks one client only,
 /// to find out why it fails.
 ///
 /// # Errors
@@ -56,6 +58,7 @@ pub struct Column {
 pub fn each_client_does_what_it_can(
     scratch: &Scratch,
     server: &dyn KafkaServer,
+    cannot: Cannot,
 ) -> Result<Vec<Column>> {
     let only = std::env::var("KOP_E2E_CLIENT").ok();
     let wanted = |id: &str| only.as_deref().is_none_or(|only| only == id);
@@ -63,7 +66,7 @@ pub fn each_client_does_what_it_can(
     let mut failed = Vec::new();
     for contender in clients::ALL.iter().filter(|contender| wanted(contender.id)) {
         let began = Instant::now();
-        match column(scratch, server.bootstrap(), contender, &mut failed) {
+        match column(scratch, server.bootstrap(), contender, cannot, &mut failed) {
             Ok(column) => columns.push(column),
             Err(error) => failed.push(format!("{}: {error:#}", contender.id)),
         }
@@ -80,13 +83,14 @@ fn column(
     scratch: &Scratch,
     bootstrap: &str,
     contender: &Contender,
+    cannot: Cannot,
     failed: &mut Vec<String>,
 ) -> Result<Column> {
     let mut client = (contender.start)(scratch, bootstrap)?;
     let version = client.version()?;
     let mut cells = Vec::new();
     for row in ROWS {
-        if let Some(reason) = client.cannot(row.id) {
+        if let Some(reason) = client.cannot(row.id).or_else(|| reason(cannot, row.id)) {
             cells.push(Cell::NotApplicable(reason));
             continue;
         }

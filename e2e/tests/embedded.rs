@@ -1,9 +1,14 @@
 //! The gateway on its embedded store, with real clients.
 
 use kop_e2e::gateway::Gateway;
-use kop_e2e::matrix::{self, table};
+use kop_e2e::matrix::{self, rows, table, tools};
 use kop_e2e::scratch::tell;
 use kop_e2e::story;
+
+const NOT_SERVED: &[(&str, &str)] = &[
+    ("producers", "Not served yet."),
+    ("log-dirs", "Not served yet."),
+];
 
 #[test]
 fn groups_read_each_record_once() {
@@ -18,8 +23,18 @@ fn groups_read_each_record_once() {
 fn each_client_does_what_it_can() {
     tell("embedded-clients", |scratch| {
         let mut gateway = Gateway::embedded(scratch, "gateway")?;
-        let seen = matrix::each_client_does_what_it_can(scratch, &gateway)?;
+        let seen = matrix::each_client_does_what_it_can(scratch, &gateway, &[])?;
         gateway.stop()?;
-        table::check("embedded", &seen)
+        table::check("embedded", &rows::titles(), &seen)
+    });
+}
+
+#[test]
+fn each_admin_tool_does_what_it_can() {
+    tell("embedded-tools", |scratch| {
+        let mut gateway = Gateway::embedded(scratch, "gateway")?;
+        let seen = tools::each_tool_does_what_it_can(scratch, &gateway, NOT_SERVED)?;
+        gateway.stop()?;
+        table::check("embedded-tools", &tools::titles(), &seen)
     });
 }

@@ -79,6 +79,85 @@ impl Tools {
         &self.bootstrap
     }
 
+    /// The release that they are from.
+    #[must_use]
+    pub fn release(&self) -> &'static str {
+        self.release
+    }
+
+    /// Starts `class` under a name; it goes on.
+    ///
+    /// # Errors
+    /// There is no such class.
+    pub fn start_one(&mut self, name: &str, class: &str, arguments: &[String]) -> Result<()> {
+        let question = json!({"name": name, "class": class, "args": arguments});
+        self.driver.ask("start-tool", question)
+    }
+
+    /// What a tool that goes on has written so far.
+    ///
+    /// # Errors
+    /// There is no such tool.
+    pub fn output_of(&mut self, name: &str) -> Result<String> {
+        self.driver.ask("tool-output", json!({"name": name}))
+    }
+
+    /// Ends a tool that goes on, as a signal would.
+    ///
+    /// # Errors
+    /// It does not end well.
+    pub fn stop(&mut self, name: &str) -> Result<()> {
+        let ended: Ended = self.driver.ask("stop-tool", json!({"name": name}))?;
+        ensure!(ended.status == 0, "{ended:?}");
+        Ok(())
+    }
+
+    /// Starts the console consumer as `member` of a group; it prints a line for each record.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_console_consumer(&mut self, member: &str, topic: &str, group: &str) -> Result<()> {
+        let old = self.release == KAFKA_OLD;
+        let property = if old {
+            "--consumer-property"
+        } else {
+            "--command-property"
+        };
+        let id = format!("client.id={member}");
+        let server = self.bootstrap.clone();
+        let mut arguments = vec!["--bootstrap-server", &server, "--topic", topic];
+        arguments.extend(["--from-beginning", "--group", group]);
+        arguments.extend([property, &id, property, "heartbeat.interval.ms=300"]);
+        arguments.extend(Self::shown(old));
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        self.start_one(member, Self::console_consumer(old), &arguments)
+    }
+
+    /// What makes the console consumer show all that it can.
+    fn shown(old: bool) -> Vec<&'static str> {
+        if old {
+            return vec!["--property", "print.key=true"];
+        }
+        let all = [
+            "print.key=true",
+            "print.headers=true",
+            "print.partition=true",
+        ];
+        let all = all
+            .into_iter()
+            .chain(["print.offset=true", "null.literal=NULL"]);
+        all.flat_map(|shown| ["--formatter-property", shown])
+            .collect()
+    }
+
+    fn console_consumer(old: bool) -> &'static str {
+        if old {
+            "kafka.tools.ConsoleConsumer"
+        } else {
+            "org.apache.kafka.tools.consumer.ConsoleConsumer"
+        }
+    }
+
     /// Runs `class` to its end, whatever its status; `input` is its standard input.
     ///
     /// # Errors
@@ -120,47 +199,17 @@ impl Console {
         self.tools.release == KAFKA_OLD
     }
 
-    fn consumer(&self) -> &'static str {
-        if self.old() {
-            "kafka.tools.ConsoleConsumer"
-        } else {
-            "org.apache.kafka.tools.consumer.ConsoleConsumer"
-        }
-    }
-
-    fn consumer_arguments(&self, topic: &str, more: &[&str]) -> Vec<String> {
-        let property = if self.old() {
-            "--property"
-        } else {
-            "--formatter-property"
-        };
-        let mut arguments = vec![
-            "--bootstrap-server",
-            &self.tools.bootstrap,
-            "--topic",
-            topic,
-        ];
-        arguments.extend(["--from-beginning", property, "print.key=true"]);
-        if !self.old() {
-            for shown in [
-                "print.headers=true",
-                "print.partition=true",
-                "print.offset=true",
-                "null.literal=NULL",
-            ] {
-                arguments.extend([property, shown]);
-            }
-        }
-        arguments.extend(more);
-        arguments.into_iter().map(str::to_owned).collect()
-    }
-
     fn read(&mut self, topic: &str, count: usize, more: &[&str]) -> Result<Vec<Record>> {
         let count = count.to_string();
-        let more = [&["--max-messages", &count, "--timeout-ms", "20000"], more].concat();
-        let arguments = self.consumer_arguments(topic, &more);
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let out = self.tools.output(self.consumer(), &arguments)?;
+        let server = self.tools.bootstrap.clone();
+        let mut arguments = vec!["--bootstrap-server", &server, "--topic", topic];
+        arguments.extend(["--from-beginning", "--max-messages", &count]);
+        arguments.extend(["--timeout-ms", "20000"]);
+        arguments.extend(Tools::shown(self.old()));
+        arguments.extend(more);
+        let out = self
+            .tools
+            .output(Tools::console_consumer(self.old()), &arguments)?;
         self.records(&out)
     }
 
@@ -312,41 +361,16 @@ impl Client for Console {
     }
 
     fn join(&mut self, topic: &str, group: &str, member: &str) -> Result<()> {
-        let property = if self.old() {
-            "--consumer-property"
-        } else {
-            "--command-property"
-        };
-        let id = format!("client.id={member}");
-        let more = [
-            "--group",
-            group,
-            property,
-            &id,
-            property,
-            "heartbeat.interval.ms=300",
-        ];
-        let arguments = self.consumer_arguments(topic, &more);
-        let class = self.consumer();
-        let question = json!({"name": member, "class": class, "args": arguments});
-        self.tools.driver.ask("start-tool", question)
+        self.tools.start_console_consumer(member, topic, group)
     }
 
     fn seen(&mut self, member: &str) -> Result<Vec<Record>> {
-        let out: String = self
-            .tools
-            .driver
-            .ask("tool-output", json!({"name": member}))?;
+        let out = self.tools.output_of(member)?;
         self.records(&out)
     }
 
     fn leave(&mut self, member: &str) -> Result<()> {
-        let ended: Ended = self
-            .tools
-            .driver
-            .ask("stop-tool", json!({"name": member}))?;
-        ensure!(ended.status == 0, "{ended:?}");
-        Ok(())
+        self.tools.stop(member)
     }
 
     fn create(&mut self, topic: &str, partitions: i32, settings: &Settings) -> Result<()> {

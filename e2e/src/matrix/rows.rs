@@ -67,8 +67,15 @@ pub const ROWS: &[Row] = &[
     row("create", "create a topic", admin::create),
     row("describe", "describe a topic", admin::describe),
     row("settings", "describe its settings", admin::settings),
+    row("alter", "alter its settings", admin::alter),
     row("delete", "delete a topic", admin::delete),
 ];
+
+/// Titles of the rows, for the table.
+#[must_use]
+pub fn titles() -> Vec<&'static str> {
+    ROWS.iter().map(|row| row.title).collect()
+}
 
 const PARTITIONS: i32 = 3;
 

@@ -70,6 +70,15 @@ impl Wire {
         Ok(Some(i32::try_from(led.count())?))
     }
 
+    /// The id of a broker.
+    ///
+    /// # Errors
+    /// The server does not know any.
+    pub fn broker(&mut self) -> Result<i32> {
+        let request = metadata::MetadataRequest::default().with_topics(Some(Vec::new()));
+        self.ask(8, &request, |answer| Ok(only(&answer.brokers)?.node_id.0))
+    }
+
     /// The value of a topic's setting as it is in force.
     ///
     /// # Errors

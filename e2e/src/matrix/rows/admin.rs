@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const SETTING: &str = "retention.ms";
+const SETTING: &str = "max.message.bytes";
 const PARTITIONS: i32 = 3;
 
 pub(super) fn create(story: &mut Story<'_>) -> Result<()> {
@@ -38,6 +38,23 @@ pub(super) fn settings(story: &mut Story<'_>) -> Result<()> {
         "not {expected}: {found:?}"
     );
     Ok(())
+}
+
+/// What is set is in force, and stands in the description.
+pub(super) fn alter(story: &mut Story<'_>) -> Result<()> {
+    const WANTED: &str = "2000";
+    let record = || (None, Some("x".repeat(3000)));
+    story.wire.create(&story.topic, PARTITIONS, &[])?;
+    story.wire.produce(&story.topic, 0, &[record()])?;
+    let wanted = Settings::from([(SETTING.to_owned(), WANTED.to_owned())]);
+    story.client.alter(&story.topic, &wanted)?;
+    let found = story.wire.setting(&story.topic, SETTING)?;
+    ensure!(found == WANTED, "{found}, not {WANTED}");
+    until("a limit in force", PATIENCE, || {
+        let written = story.wire.produce(&story.topic, 0, &[record()]);
+        let refused = written.is_err_and(|error| error.to_string().contains("MessageTooLarge"));
+        Ok(refused.then_some(()))
+    })
 }
 
 pub(super) fn delete(story: &mut Story<'_>) -> Result<()> {
