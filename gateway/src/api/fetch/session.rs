@@ -211,17 +211,15 @@ impl Session {
     /// Moves the partitions that had something to the end: else the first ones would take all the room
     /// of every answer.
     fn rotate(&mut self, had: impl Fn(usize) -> bool) {
-        let mut at = 0;
         let mut last = Vec::new();
         let all = std::mem::take(&mut self.partitions);
         self.partitions.reserve_exact(all.len());
-        for kept in all {
+        for (at, kept) in all.into_iter().enumerate() {
             if had(at) {
                 last.push(kept);
             } else {
                 self.partitions.push(kept);
             }
-            at += 1;
         }
         self.partitions.append(&mut last);
     }
