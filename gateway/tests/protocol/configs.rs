@@ -181,7 +181,8 @@ async fn options_are_set_unset_added_to_and_taken_from() {
         value(&mut client, "a", policy).await,
         ("delete".to_owned(), DEFAULT_SOURCE)
     );
-    let rounds: [(&[(i8, &str, Option<&str>)], &str, i8); 5] = [
+    type Round<'a> = (&'a [(i8, &'a str, Option<&'a str>)], &'a str, i8);
+    let rounds: [Round<'_>; 5] = [
         (&[(APPEND, policy, Some("compact"))], "delete,compact", 1),
         (&[(SUBTRACT, policy, Some("delete"))], "compact", 1),
         (&[(SET, policy, Some("delete"))], "delete", 1),
