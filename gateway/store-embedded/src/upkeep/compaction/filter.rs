@@ -126,8 +126,8 @@ impl Round<'_> {
         let Some(key) = &record.key else {
             return false;
         };
-        let is_tombstone = record.value.is_none();
-        !self.latest.supersedes(key, record.offset) && !(is_tombstone && tombstones_may_go)
+        let may_go = record.value.is_none() && tombstones_may_go;
+        !may_go && !self.latest.supersedes(key, record.offset)
     }
 }
 
