@@ -73,7 +73,7 @@ pub(crate) async fn serve(listener: TcpListener, admin: Admin) {
 async fn connection(stream: TcpStream, admin: Admin) {
     let service = service_fn(move |request| {
         let admin = admin.clone();
-        async move { Ok::<_, Infallible>(answer(&request, &admin)) }
+        async move { Ok::<_, Infallible>(answer(&request, &admin).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -85,7 +85,7 @@ async fn connection(stream: TcpStream, admin: Admin) {
     }
 }
 
-fn answer(request: &Request<Incoming>, admin: &Admin) -> Response<Full<Bytes>> {
+async fn answer(request: &Request<Incoming>, admin: &Admin) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");
     }
@@ -94,7 +94,7 @@ fn answer(request: &Request<Incoming>, admin: &Admin) -> Response<Full<Bytes>> {
         ("/livez", _) | ("/readyz", Stage::Ready) => plain(StatusCode::OK, "ok\n"),
         ("/readyz", Stage::Starting) => plain(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         ("/readyz", Stage::Draining) => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        ("/metrics", _) => text(StatusCode::OK, OPEN_METRICS, admin.metrics.text()),
+        ("/metrics", _) => text(StatusCode::OK, OPEN_METRICS, admin.metrics.text().await),
         _ => plain(StatusCode::NOT_FOUND, "not found\n"),
     }
 }

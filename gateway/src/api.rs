@@ -7,8 +7,9 @@ use std::{
     ops::RangeInclusive,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI16, Ordering},
+        atomic::{AtomicI16, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -72,6 +73,8 @@ pub(crate) struct Call {
     pub(crate) listener: usize,
     turn: Mutex<Option<Turn>>,
     refused: AtomicI16,
+    /// Nanoseconds in which it waited for what others do.
+    waited: AtomicU64,
 }
 
 /// A place in the order of one connection's appends: dropping it lets the next one go.
@@ -110,6 +113,7 @@ impl Call {
             listener,
             turn: Mutex::new(turn),
             refused: AtomicI16::new(0),
+            waited: AtomicU64::new(0),
         }
     }
 
@@ -121,6 +125,17 @@ impl Call {
             .refused
             .compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
         code
+    }
+
+    /// Notes time in which the request waited for what others do, for the metrics.
+    pub(crate) fn note_wait(&self, waited: Duration) {
+        let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        self.waited.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// All the time that was noted.
+    pub(crate) fn waited(&self) -> Duration {
+        Duration::from_nanos(self.waited.load(Ordering::Relaxed))
     }
 
     /// The first error that was noted.

@@ -59,13 +59,14 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     listener: usize,
 ) {
-    let _counted = Counted::new(&gateway.metrics.connections);
-    let refused = gateway.metrics.refused.clone();
+    let counted = &gateway.metrics.connections;
+    counted.accepted.inc();
+    let (_open, cut) = (Counted::new(&counted.open), counted.cut.clone());
     let ended = Connection::new(gateway, stream, peer, listener).run().await;
     match ended {
         Ended::Closed | Ended::Io(_) | Ended::Idle => debug!(%peer, %ended, "connection ended"),
         Ended::Refused(_) | Ended::Stalled(_) => {
-            refused.inc();
+            cut.inc();
             match REFUSED.now() {
                 Some(0) => info!(%peer, reason = %ended, "connection closed"),
                 Some(more_before) => {
@@ -111,10 +112,10 @@ impl Connection {
                 reader,
                 (limits.request_bytes, limits.connection_stall),
                 gateway.request_memory.clone(),
-                gateway.metrics.received.clone(),
+                gateway.metrics.connections.received.clone(),
             ),
             pipeline: Pipeline::new(Arc::clone(&gateway), (peer, listener)),
-            outgoing: Outgoing::new(writer, gateway.metrics.sent.clone()),
+            outgoing: Outgoing::new(writer, gateway.metrics.connections.sent.clone()),
             closing: None,
             gateway,
         }
@@ -224,7 +225,7 @@ impl Connection {
     fn answer(&mut self) {
         while let Some(outcome) = self.pipeline.pop() {
             match outcome {
-                Outcome::Write(chunks, held) => self.outgoing.push(chunks, held),
+                Outcome::Write(response) => self.outgoing.push(response),
                 Outcome::Silent => {}
                 Outcome::Close(reason) => {
                     self.pipeline.clear();

@@ -13,7 +13,7 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kop_coordinator::{
-    GroupConfig, GroupId, ListedGroup, Name, Reply, Request, TopicNames, partition_of,
+    GroupConfig, GroupId, ListedGroup, Name, Reply, Request, Survey, TopicNames, partition_of,
 };
 use kop_store::{Catalog, CatalogError, CreateError, NewTopic, PartitionId, TopicConfig};
 use kop_wire::TopicName;
@@ -23,9 +23,10 @@ use tokio::{
 };
 use tracing::{Instrument as _, info_span, warn};
 
-use shard::Rules;
-
-use crate::store::{OFFSETS_PARTITIONS, Store, error_chain};
+use crate::{
+    metrics::GroupCounters,
+    store::{OFFSETS_PARTITIONS, Store, error_chain},
+};
 
 mod appender;
 mod clock;
@@ -38,10 +39,15 @@ mod timers;
 #[cfg(test)]
 mod tests;
 
+use shard::Rules;
+
 /// Requests that may wait for one shard; more wait at their connections.
 const MAILBOX: usize = 1024;
 /// Shards that are asked at a time, where all are: each may have to read its log first.
 const ASKED_AT_ONCE: usize = 8;
+
+/// How long one shard may take to say how it stands.
+const SURVEY_TIME: Duration = Duration::from_secs(1);
 
 /// How long the end waits for a log that does not answer.
 const CLOSE_GRACE: Duration = Duration::from_secs(10);
@@ -103,6 +109,8 @@ enum Question {
     Request(Request),
     /// Which groups it has.
     List,
+    /// How it stands, with at most so many committed offsets.
+    Survey(usize),
     /// To remove the offsets of a topic that is gone, by the name it has in records.
     ForgetTopic(Name),
 }
@@ -125,11 +133,20 @@ impl<C> fmt::Debug for Coordination<C> {
 
 impl<C: Catalog> Coordination<C> {
     /// Coordinators that keep their records in this catalog. None runs before it is asked.
-    pub(crate) fn new(catalog: C, config: GroupConfig, names: TopicNames) -> Self {
+    pub(crate) fn new(
+        catalog: C,
+        config: GroupConfig,
+        names: TopicNames,
+        counters: GroupCounters,
+    ) -> Self {
         let topic = TopicName::new(kop_store::CONSUMER_OFFSETS);
         Self(Arc::new(Inner {
             catalog,
-            rules: Rules { config, names },
+            rules: Rules {
+                config,
+                names,
+                counters,
+            },
             topic: topic.expect("Kafka's own name is a legal one"),
             known: Mutex::default(),
             phase: watch::Sender::new(Phase::Serving),
@@ -161,6 +178,27 @@ impl<C: Catalog> Coordination<C> {
         let mut groups: Vec<ListedGroup> = lists.try_concat().await?;
         groups.sort_by(|a, b| a.group.cmp(&b.group));
         Ok(groups)
+    }
+
+    /// How the shards stand that answer soon, each with at most so many committed offsets. Those that
+    /// nobody has asked for anything yet are left out, unless they are to be started for it.
+    pub(crate) async fn survey(&self, start: bool, most: usize) -> Vec<Survey> {
+        let shards: Vec<_> = if start {
+            let partitions = self.existing_partitions().await.unwrap_or_default();
+            let partitions = i32::try_from(partitions.unwrap_or(0)).unwrap_or(i32::MAX);
+            let shards = (0..partitions).map_while(|index| self.shard(index).ok());
+            shards.collect()
+        } else {
+            self.0.lock().shards.values().cloned().collect()
+        };
+        let surveys = stream::iter(shards)
+            .map(|shard| timeout(SURVEY_TIME, put(shard, Question::Survey(most))))
+            .buffer_unordered(ASKED_AT_ONCE)
+            .filter_map(async |answer| match answer {
+                Ok(Ok(Reply::Survey(survey))) => Some(survey),
+                _ => None,
+            });
+        surveys.collect().await
     }
 
     async fn list_shard(&self, index: i32) -> Result<Vec<ListedGroup>, CoordinationError> {

@@ -8,6 +8,7 @@ use crate::{
     api::{self, Answer as _, Api, Body, Call, Order, Reply, Turn, api_versions, shape},
     budget::Share,
     gateway::Gateway,
+    metrics::{Measured, Times},
 };
 
 /// A request that can be served: its row, and its bytes behind the header.
@@ -17,6 +18,8 @@ pub(crate) struct Request {
     correlation_id: i32,
     client_id: Option<String>,
     body: Bytes,
+    /// Bytes of the whole frame, its length included.
+    size: usize,
     arrived: Instant,
     /// Memory that the request is accounted to until it is answered.
     held: Option<Share>,
@@ -25,13 +28,26 @@ pub(crate) struct Request {
 /// A response as it is written, or what else becomes of the connection.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// These bytes, length and header included.
-    Write(Vec<Bytes>, Option<Share>),
+    /// An answer is written.
+    Write(Response),
     /// Nothing is written.
     Silent,
     /// The connection is closed when everything before is written; the text says why, where that is
     /// worth a line.
     Close(Option<String>),
+}
+
+/// An answer's bytes.
+#[derive(Debug)]
+pub(crate) struct Response {
+    /// All of it, length and header included.
+    pub(crate) chunks: Vec<Bytes>,
+    /// How many bytes that is.
+    pub(crate) bytes: usize,
+    /// The memory that they are accounted to.
+    pub(crate) held: Option<Share>,
+    /// To be told when they are written.
+    pub(crate) measured: Option<Measured>,
 }
 
 /// What a frame turned out to be.
@@ -71,6 +87,7 @@ pub(crate) fn arrived(frame: Bytes, held: Option<Share>) -> Arrived {
 
 fn parse(mut frame: Bytes, held: Option<Share>) -> Result<Arrived, Unserved> {
     let cut = |_| Unserved::Header;
+    let size = kop_wire::frame::PREFIX + frame.len();
     let key = frame.try_get_i16().map_err(cut)?;
     let version = frame.try_get_i16().map_err(cut)?;
     let correlation_id = frame.try_get_i32().map_err(cut)?;
@@ -99,6 +116,7 @@ fn parse(mut frame: Bytes, held: Option<Share>) -> Result<Arrived, Unserved> {
         correlation_id,
         client_id,
         body: frame,
+        size,
         arrived: Instant::now(),
         held,
     }))
@@ -119,7 +137,7 @@ fn client_id(frame: &mut Bytes) -> Result<Option<String>, Unserved> {
 
 fn version_fallback(correlation_id: i32) -> Outcome {
     match api_versions::unsupported().into_reply(0) {
-        Ok(reply) => outcome(correlation_id, reply, None),
+        Ok(reply) => outcome(correlation_id, reply, (None, None)),
         Err(cause) => Outcome::Close(Some(cause.to_string())),
     }
 }
@@ -149,9 +167,12 @@ impl Request {
             correlation_id,
             client_id,
             body,
+            size,
             arrived,
             held,
         } = self;
+        let begun = Instant::now();
+        gateway.metrics.requests.arrived(api, size);
         let call = Arc::new(Call::new(
             Arc::clone(&gateway),
             version,
@@ -165,15 +186,21 @@ impl Request {
         if let Some(turn) = call.take_turn() {
             drop(turn.come().await);
         }
-        gateway
+        let times = Times {
+            arrived,
+            begun,
+            waited: call.waited(),
+        };
+        let measured = gateway
             .metrics
-            .answered(api.name, call.refused(), arrived.elapsed());
+            .requests
+            .answered(api, call.refused(), times);
         match served {
             Ok(reply) => {
                 let refused = call
                     .refused()
                     .map(|error| format!("{} refused: {error}", api.name));
-                outcome(correlation_id, reply, refused)
+                outcome(correlation_id, reply, (refused, Some(measured)))
             }
             Err(malformed) => Outcome::Close(Some(malformed.to_string())),
         }
@@ -181,14 +208,23 @@ impl Request {
 }
 
 /// Puts length and response header in front of a body.
-fn outcome(correlation_id: i32, reply: Reply, refused: Option<String>) -> Outcome {
+fn outcome(
+    correlation_id: i32,
+    reply: Reply,
+    (refused, measured): (Option<String>, Option<Measured>),
+) -> Outcome {
     let Body {
         header_version,
         chunks,
         held,
     } = match reply {
         Reply::Answered(body) => body,
-        Reply::Silent => return Outcome::Silent,
+        Reply::Silent => {
+            if let Some(measured) = measured {
+                measured.written(0);
+            }
+            return Outcome::Silent;
+        }
         Reply::Close => return Outcome::Close(refused),
     };
     // Header version 1 adds its tagged fields, of which there are none.
@@ -217,7 +253,12 @@ fn outcome(correlation_id: i32, reply: Reply, refused: Option<String>) -> Outcom
         written.extend([head.freeze(), first]);
     }
     written.extend(chunks.filter(|chunk| !chunk.is_empty()));
-    Outcome::Write(written, held)
+    Outcome::Write(Response {
+        bytes: prefix.len() + size,
+        chunks: written,
+        held,
+        measured,
+    })
 }
 
 #[cfg(test)]

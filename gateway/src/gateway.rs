@@ -84,7 +84,12 @@ impl Gateway {
         Arc::new(Self {
             cluster_id: crate::topics::cluster_id(&config.store),
             advertised,
-            coordination: Coordination::new(store.clone(), groups, store.topic_names()),
+            coordination: Coordination::new(
+                store.clone(),
+                groups,
+                store.topic_names(),
+                metrics.groups.clone(),
+            ),
             store,
             partitions: Partitions::default(),
             topics: Arc::default(),

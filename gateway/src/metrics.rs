@@ -1,57 +1,54 @@
-//! What is counted, and how Prometheus reads it.
+//! What is counted, and how Prometheus reads it. Every metric has its row in `docs/metrics.md`.
+//!
+//! Most metrics are counted where something happens. What can be had by looking (groups, their lag,
+//! the process, the store) is looked at when Prometheus asks.
 use std::{
-    borrow::Cow,
     fmt,
-    sync::{Mutex, PoisonError},
-    time::Duration,
+    sync::{Mutex, OnceLock, PoisonError, Weak},
 };
 
-use kop_wire::kafka_protocol::ResponseError;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-    },
-    registry::Registry,
+    encoding::text::encode,
+    metrics::{gauge::Gauge, info::Info},
+    registry::{Metric, Registry},
 };
 
+mod connections;
+mod groups;
+mod lag;
+mod process;
 mod pulsar;
+mod records;
+mod requests;
+mod series;
 
+pub(crate) use connections::{Connections, Turned};
+pub(crate) use groups::GroupCounters;
+pub(crate) use records::Records;
+pub(crate) use requests::{Measured, Requests, Times};
+
+use crate::{gateway::Gateway, store::Store};
+use lag::Lag;
+use process::ProcessCollector;
 use pulsar::PulsarCollector;
-
-use crate::store::Store;
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
-    api: &'static str,
-    error: Cow<'static, str>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Api {
-    api: &'static str,
-}
 
 /// The gateway's metrics.
 pub(crate) struct Metrics {
     registry: Mutex<Registry>,
-    requests: Family<Outcome, Counter>,
-    seconds: Family<Api, Histogram, fn() -> Histogram>,
-    /// Bytes received from Kafka clients.
-    pub(crate) received: Counter,
-    /// Bytes sent to Kafka clients.
-    pub(crate) sent: Counter,
-    /// Kafka connections that are open.
-    pub(crate) connections: Gauge,
+    /// What requests there were, and how long they took.
+    pub(crate) requests: Requests,
+    /// Connections of Kafka clients.
+    pub(crate) connections: Connections,
+    /// Records that were written and read.
+    pub(crate) records: Records,
     /// Fetch sessions that are kept.
     pub(crate) fetch_sessions: Gauge,
-    /// Kafka connections that were turned away because there were too many.
-    pub(crate) refused_connections: Counter,
-    /// Kafka connections that were closed because of what came over them.
-    pub(crate) refused: Counter,
+    /// What happened in consumer groups.
+    pub(crate) groups: GroupCounters,
+    /// How groups stand.
+    lag: Lag,
+    /// What is looked at.
+    gateway: OnceLock<Weak<Gateway>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -60,67 +57,30 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// 0.1 ms to 52 s.
-fn buckets() -> Histogram {
-    Histogram::new(exponential_buckets(0.0001, 3.0, 13))
-}
-
 impl Metrics {
     /// All metrics at zero.
     pub(crate) fn new() -> Self {
+        let mut registry = Registry::default();
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("kop_build", "The gateway's version", build);
+        let lag = Lag::default();
         let metrics = Self {
-            registry: Mutex::default(),
-            requests: Family::default(),
-            seconds: Family::new_with_constructor(buckets),
-            received: Counter::default(),
-            sent: Counter::default(),
-            connections: Gauge::default(),
-            fetch_sessions: Gauge::default(),
-            refused_connections: Counter::default(),
-            refused: Counter::default(),
-        };
-        metrics.register(|registry| {
-            registry.register(
-                "kop_requests",
-                "Requests answered, by API and by the first error in the answer",
-                metrics.requests.clone(),
-            );
-            registry.register(
-                "kop_request_seconds",
-                "Time from a request's arrival to its answer",
-                metrics.seconds.clone(),
-            );
-            registry.register(
-                "kop_received_bytes",
-                "Bytes received from Kafka clients",
-                metrics.received.clone(),
-            );
-            registry.register(
-                "kop_sent_bytes",
-                "Bytes sent to Kafka clients",
-                metrics.sent.clone(),
-            );
-            registry.register(
-                "kop_connections",
-                "Kafka connections that are open",
-                metrics.connections.clone(),
-            );
-            registry.register(
+            requests: Requests::registered(&mut registry),
+            connections: Connections::registered(&mut registry),
+            records: Records::registered(&mut registry),
+            fetch_sessions: registered(
+                &mut registry,
                 "kop_fetch_sessions",
                 "Fetch sessions of consumers (KIP-227) that are kept",
-                metrics.fetch_sessions.clone(),
-            );
-            registry.register(
-                "kop_refused_connections",
-                "Kafka connections turned away because there were too many",
-                metrics.refused_connections.clone(),
-            );
-            registry.register(
-                "kop_refused",
-                "Kafka connections that the gateway closed because of what a client sent",
-                metrics.refused.clone(),
-            );
-        });
+            ),
+            groups: GroupCounters::registered(&mut registry),
+            lag: lag.clone(),
+            gateway: OnceLock::new(),
+            registry: Mutex::default(),
+        };
+        registry.register_collector(Box::new(lag));
+        registry.register_collector(Box::new(ProcessCollector::start()));
+        metrics.register(|empty| *empty = registry);
         metrics
     }
 
@@ -135,32 +95,31 @@ impl Metrics {
         }
     }
 
+    /// Sets which gateway's groups are looked at.
+    pub(crate) fn look_at(&self, gateway: Weak<Gateway>) {
+        // There is one gateway; a second one would not be looked at.
+        let _ = self.gateway.set(gateway);
+    }
+
     fn register(&self, add: impl FnOnce(&mut Registry)) {
         add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Counts one answered request.
-    pub(crate) fn answered(
-        &self,
-        api: &'static str,
-        error: Option<ResponseError>,
-        after: Duration,
-    ) {
-        let error = match error {
-            None => Cow::Borrowed("none"),
-            Some(error) => Cow::Owned(format!("{error:?}")),
-        };
-        self.requests.get_or_create(&Outcome { api, error }).inc();
-        self.seconds
-            .get_or_create(&Api { api })
-            .observe(after.as_secs_f64());
-    }
-
     /// All metrics in Prometheus's text format.
-    pub(crate) fn text(&self) -> String {
+    pub(crate) async fn text(&self) -> String {
+        if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
+            self.lag.look(&gateway).await;
+        }
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         encode(&mut text, &registry).expect("a string takes any text");
         text
     }
+}
+
+/// A new metric that the registry has.
+fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
 }

@@ -43,6 +43,11 @@ impl Partitions {
         opened
     }
 
+    /// The partition, if it has been opened.
+    pub(crate) fn opened(&self, id: &PartitionId) -> Option<StorePartition> {
+        self.lock().get(id)?.get().cloned()
+    }
+
     /// Lets go of one partition: the next who asks opens it anew.
     pub(crate) fn forget(&self, id: &PartitionId) {
         self.lock().remove(id);

@@ -110,7 +110,8 @@ impl Running {
         metrics.add_store(&store);
         let (drain, draining) = watch::channel(false);
         let addresses: Vec<SocketAddr> = bound.iter().map(|(_, address)| *address).collect();
-        let gateway = Gateway::new(config, store, &addresses, (metrics, draining));
+        let gateway = Gateway::new(config, store, &addresses, (Arc::clone(&metrics), draining));
+        metrics.look_at(Arc::downgrade(&gateway));
         Ok((gateway, drain, bound))
     }
 

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use crate::{connection, gateway::Gateway, sparingly::Sparingly};
+use crate::{connection, gateway::Gateway, metrics::Turned, sparingly::Sparingly};
 
 /// Pause after a connection could not be accepted, most likely for want of file descriptors.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -51,6 +51,15 @@ enum NoRoom {
     Full,
     #[error("there are as many from this address as --max-connections-per-ip allows")]
     FullForIp,
+}
+
+impl From<NoRoom> for Turned {
+    fn from(reason: NoRoom) -> Self {
+        match reason {
+            NoRoom::Full => Self::full,
+            NoRoom::FullForIp => Self::full_for_address,
+        }
+    }
 }
 
 impl Room {
@@ -144,7 +153,7 @@ fn accept(
     let place = match room.take(peer.ip()) {
         Ok(place) => place,
         Err(reason) => {
-            gateway.metrics.refused_connections.inc();
+            gateway.metrics.connections.refused(reason.into());
             match TURNED_AWAY.now() {
                 Some(more_before) => {
                     warn!(%peer, %reason, more_before, "connection turned away");

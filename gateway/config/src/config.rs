@@ -117,6 +117,8 @@ pub struct Limits {
     /// A connection that stays this long in the middle of a request, or does not take its answers, is
     /// closed.
     pub connection_stall: Duration,
+    /// Committed offsets that the metrics list at the most.
+    pub metrics_offsets: usize,
 }
 
 /// When the embedded store acknowledges an append.

@@ -173,6 +173,12 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset_metadata_max_bytes: Option<u32>,
 
+    /// Committed offsets that /metrics lists with their lag; of more, the first by group
+    /// [default: 5000]
+    #[arg(long, env = "KOP_METRICS_MAX_OFFSETS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_max_offsets: Option<u32>,
+
     /// Largest record batch that is taken, in bytes [default: 1048588]
     #[arg(long, env = "KOP_MAX_MESSAGE_BYTES", value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -271,6 +277,7 @@ impl RawConfig {
             offsets_retention_minutes,
             offsets_retention_check_interval_ms,
             offset_metadata_max_bytes,
+            metrics_max_offsets,
             max_message_bytes,
             max_request_bytes,
             max_memory_bytes,
@@ -314,6 +321,7 @@ impl RawConfig {
                 .offsets_retention_check_interval_ms
                 .or(offsets_retention_check_interval_ms),
             offset_metadata_max_bytes: self.offset_metadata_max_bytes.or(offset_metadata_max_bytes),
+            metrics_max_offsets: self.metrics_max_offsets.or(metrics_max_offsets),
             max_message_bytes: self.max_message_bytes.or(max_message_bytes),
             max_request_bytes: self.max_request_bytes.or(max_request_bytes),
             max_memory_bytes: self.max_memory_bytes.or(max_memory_bytes),

@@ -269,6 +269,12 @@ fn limits(raw: &RawConfig) -> Result<Limits, ConfigError> {
         (100, MOST),
         "a number from 100 to 2147483647",
     )?;
+    let metrics_offsets = ranged(
+        "--metrics-max-offsets",
+        raw.metrics_max_offsets.unwrap_or(5000),
+        (0, 1_000_000),
+        "a number from 0 to 1000000",
+    )?;
     Ok(Limits {
         connections: size(connections),
         connections_per_ip: size(per_ip),
@@ -278,6 +284,7 @@ fn limits(raw: &RawConfig) -> Result<Limits, ConfigError> {
         memory_bytes: size(memory),
         connection_idle: milliseconds(idle),
         connection_stall: milliseconds(stall),
+        metrics_offsets: size(metrics_offsets),
     })
 }
 

@@ -10,6 +10,9 @@ pub enum Command {
     Request(Ticket, Request),
     /// Someone wants to know all groups of the shard; the answer will carry the ticket.
     ListGroups(Ticket),
+    /// Someone wants to know how the shard stands, with at most so many committed offsets; the answer
+    /// will carry the ticket.
+    Survey(Ticket, usize),
     /// A topic, by the name it has in records, is gone, and so are all offsets committed for it; the
     /// answer will carry the ticket.
     ForgetTopic(Ticket, Name),
@@ -27,7 +30,7 @@ impl Command {
             Self::Request(_, Request::DeleteGroup(_) | Request::DeleteOffsets(_))
             | Self::ForgetTopic(..)
             | Self::Timer(Timer::Expiry) => true,
-            Self::Request(..) | Self::ListGroups(_) | Self::Timer(_) => false,
+            Self::Request(..) | Self::ListGroups(_) | Self::Survey(..) | Self::Timer(_) => false,
         }
     }
 }

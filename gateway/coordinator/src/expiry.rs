@@ -68,6 +68,7 @@ impl Groups {
             for (partition, offset) in partitions {
                 if rule.is_expired(offset, now, retention) {
                     left -= 1;
+                    out.counts.expired_offsets += 1;
                     out.records.push(Record::Offset {
                         group: id.clone(),
                         topic: topic.clone(),

@@ -106,6 +106,9 @@ impl Groups {
             Command::ListGroups(ticket) => {
                 out.replies.push((ticket, Reply::ListGroups(self.list())));
             }
+            Command::Survey(ticket, most) => {
+                out.replies.push((ticket, Reply::Survey(self.survey(most))));
+            }
             Command::ForgetTopic(ticket, topic) => {
                 let count = self.forget_topic(&mut out, &topic);
                 out.replies.push((ticket, Reply::ForgetTopic(count)));

@@ -32,6 +32,7 @@ mod partition;
 mod record;
 mod removal;
 mod subscription;
+mod survey;
 mod topic_names;
 
 pub use command::{
@@ -44,9 +45,10 @@ pub use groups::Groups;
 pub use hard::Hard;
 pub use name::{GroupId, InstanceId, MemberId, Name, NameTooLong};
 pub use output::{
-    FetchedOffset, Joined, JoinedMember, Output, Reply, Synced, Ticket, Timer, TimerChange,
+    Counts, FetchedOffset, Joined, JoinedMember, Output, Reply, Synced, Ticket, Timer, TimerChange,
 };
 pub use overview::{DescribedGroup, DescribedMember, GroupState, ListedGroup};
 pub use partition::partition_of;
 pub use record::{CommittedOffset, GroupMetadata, MemberMetadata, Record, RecordError};
+pub use survey::{GroupOffset, Survey};
 pub use topic_names::TopicNames;

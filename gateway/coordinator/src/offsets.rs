@@ -30,6 +30,7 @@ pub(crate) fn commit(
         if let Ok(record) = outcome {
             room = room.saturating_sub(usize::from(is_new));
             turn.out.records.push(record);
+            turn.out.counts.committed_offsets += 1;
             outcomes.push(Ok(()));
         } else {
             outcomes.push(outcome.map(|_| ()));

@@ -3,7 +3,7 @@ use bytes::Bytes;
 
 use crate::{
     CommittedOffset, DescribedGroup, GroupError, GroupId, InstanceId, ListedGroup, MemberId, Name,
-    Record,
+    Record, Survey,
 };
 
 /// Everything that follows from one command. The order within each list is the order to keep.
@@ -15,6 +15,19 @@ pub struct Output {
     pub replies: Vec<(Ticket, Reply)>,
     /// To be applied at once.
     pub timers: Vec<TimerChange>,
+    /// What happened, for those who count.
+    pub counts: Counts,
+}
+
+/// How often something happened in one step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rebalances that ended: generations that began, those without members included.
+    pub rebalances: u64,
+    /// Offsets committed.
+    pub committed_offsets: u64,
+    /// Offsets that outlived their retention.
+    pub expired_offsets: u64,
 }
 
 impl Output {
@@ -24,10 +37,14 @@ impl Output {
             records,
             replies,
             timers,
+            counts,
         } = later;
         self.records.extend(records);
         self.replies.extend(replies);
         self.timers.extend(timers);
+        self.counts.rebalances += counts.rebalances;
+        self.counts.committed_offsets += counts.committed_offsets;
+        self.counts.expired_offsets += counts.expired_offsets;
     }
 }
 
@@ -60,6 +77,8 @@ pub enum Reply {
     ListGroups(Vec<ListedGroup>),
     /// To a topic's end: how many offsets were forgotten.
     ForgetTopic(usize),
+    /// To who looks at the whole shard.
+    Survey(Survey),
 }
 
 /// A member is part of a generation.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Where a group stands. It displays as what Kafka's tools call it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupState {
     /// No members; committed offsets may be there.
     Empty,
@@ -88,10 +88,8 @@ pub struct DescribedMember {
 impl Groups {
     /// Every group there is, by name: with members, with a past, or with no more than offsets.
     pub(crate) fn list(&self) -> Vec<ListedGroup> {
-        let logged = self.hard.groups().map(|(id, _)| id);
-        let with_offsets = self.hard.all_offsets().map(|(id, _)| id);
-        let ids: BTreeSet<&GroupId> = logged.chain(with_offsets).chain(self.live.keys()).collect();
-        ids.into_iter()
+        self.ids()
+            .into_iter()
             .map(|id| ListedGroup {
                 group: id.clone(),
                 protocol_type: self.protocol_type(id),
@@ -118,7 +116,13 @@ impl Groups {
         self.live.contains_key(id) || self.hard.knows(id)
     }
 
-    fn state(&self, id: &GroupId) -> GroupState {
+    pub(crate) fn ids(&self) -> BTreeSet<&GroupId> {
+        let mut ids = self.hard.ids();
+        ids.extend(self.live.keys());
+        ids
+    }
+
+    pub(crate) fn state(&self, id: &GroupId) -> GroupState {
         let live = self.live.get(id);
         live.map_or(GroupState::Empty, |group| group.state().into())
     }

@@ -5,6 +5,7 @@ use kop_coordinator::{
 use kop_wire::kafka_protocol::{
     ResponseError, messages::GroupId as KafkaGroupId, protocol::StrBytes,
 };
+use tokio::time::Instant;
 use tracing::error;
 
 use super::{Call, error::Refusal};
@@ -92,6 +93,14 @@ pub(super) fn identity(
 /// Asks the group's shard.
 pub(super) async fn ask(call: &Call, request: Request) -> Result<Reply, Refusal> {
     Ok(call.gateway.coordination.ask(request).await?)
+}
+
+/// As [`ask`], where the answer waits for the group's other members.
+pub(super) async fn ask_and_wait(call: &Call, request: Request) -> Result<Reply, Refusal> {
+    let asked = Instant::now();
+    let answer = ask(call, request).await;
+    call.note_wait(asked.elapsed());
+    answer
 }
 
 /// A reply of another kind than the request: a mistake of ours, which the client is told of.

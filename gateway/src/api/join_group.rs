@@ -69,7 +69,7 @@ async fn join(
         requires_member_id: call.version >= 4,
         may_skip_assignment: call.version >= 9,
     };
-    match groups::ask(call, Request::Join(join)).await? {
+    match groups::ask_and_wait(call, Request::Join(join)).await? {
         Reply::Join(result) => Ok(result),
         other => Err(groups::misdirected(&other)),
     }

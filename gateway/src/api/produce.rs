@@ -172,9 +172,15 @@ async fn append(call: &Call, topics: Vec<Topic>, deadline: Instant) -> Vec<Topic
 async fn one(call: &Call, part: Part, deadline: Instant) -> PartitionProduceResponse {
     let appended = match part.write {
         Ok((target, batch)) => {
+            let (records, bytes) = (batch.header().record_count, batch.bytes().len());
             let append = timeout_at(deadline, target.partition.append(batch)).await;
             match append {
-                Ok(Ok(appended)) => Ok(appended),
+                Ok(Ok(appended)) => {
+                    if !appended.duplicate {
+                        call.gateway.metrics.records.produced(records, bytes);
+                    }
+                    Ok(appended)
+                }
                 Ok(Err(error)) => {
                     if matches!(error, AppendError::Deleted | AppendError::NotOwner) {
                         call.gone(&target.id);

@@ -46,7 +46,7 @@ async fn sync(call: &Call, request: SyncGroupRequest) -> Result<Synced, Refusal>
         protocol: name(request.protocol_name)?,
         assignments: assignments.collect::<Result<_, Refusal>>()?,
     };
-    match groups::ask(call, Request::Sync(sync)).await? {
+    match groups::ask_and_wait(call, Request::Sync(sync)).await? {
         Reply::Sync(result) => Ok(result?),
         other => Err(groups::misdirected(&other)),
     }

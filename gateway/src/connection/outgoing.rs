@@ -8,7 +8,7 @@ use bytes::{Buf as _, Bytes};
 use prometheus_client::metrics::counter::Counter;
 use tokio::{io::AsyncWriteExt as _, net::tcp::OwnedWriteHalf, time::Instant};
 
-use crate::budget::Share;
+use crate::{budget::Share, dispatch::Response, metrics::Measured};
 
 /// Chunks handed to the system in one call.
 const AT_ONCE: usize = 64;
@@ -24,8 +24,29 @@ pub(super) struct Outgoing {
 
 enum Queued {
     Chunk(Bytes),
-    /// Everything before was accounted to this.
-    Release(Share),
+    /// All of an answer is before this.
+    End(End),
+}
+
+/// What is done when an answer is written.
+struct End {
+    bytes: usize,
+    held: Option<Share>,
+    measured: Option<Measured>,
+}
+
+impl End {
+    fn reached(self) {
+        let Self {
+            bytes,
+            held,
+            measured,
+        } = self;
+        drop(held);
+        if let Some(measured) = measured {
+            measured.written(bytes);
+        }
+    }
 }
 
 impl Outgoing {
@@ -54,18 +75,28 @@ impl Outgoing {
         (!self.queue.is_empty()).then_some(self.progress)
     }
 
-    pub(super) fn push(&mut self, chunks: Vec<Bytes>, held: Option<Share>) {
+    pub(super) fn push(&mut self, response: Response) {
+        let Response {
+            chunks,
+            bytes,
+            held,
+            measured,
+        } = response;
         if self.queue.is_empty() {
             self.progress = Instant::now();
         }
-        self.unwritten += chunks.iter().map(Bytes::len).sum::<usize>();
+        self.unwritten += bytes;
         self.queue.extend(
             chunks
                 .into_iter()
                 .filter(|c| !c.is_empty())
                 .map(Queued::Chunk),
         );
-        self.queue.extend(held.map(Queued::Release));
+        self.queue.push_back(Queued::End(End {
+            bytes,
+            held,
+            measured,
+        }));
     }
 
     /// Writes as much as the socket takes at once. May be dropped and called again.
@@ -74,7 +105,7 @@ impl Outgoing {
         let mut count = 0;
         let chunks = self.queue.iter().filter_map(|queued| match queued {
             Queued::Chunk(chunk) => Some(chunk),
-            Queued::Release(_) => None,
+            Queued::End(_) => None,
         });
         for (slice, chunk) in slices.iter_mut().zip(chunks) {
             *slice = IoSlice::new(chunk);
@@ -94,7 +125,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Drops `written` bytes from the front, and the shares behind what is wholly written.
+    /// Drops `written` bytes from the front, and ends the answers that are wholly written.
     fn forget(&mut self, mut written: usize) {
         while let Some(first) = self.queue.pop_front() {
             match first {
@@ -104,7 +135,7 @@ impl Outgoing {
                     return;
                 }
                 Queued::Chunk(chunk) => written -= chunk.len(),
-                Queued::Release(share) => drop(share),
+                Queued::End(end) => end.reached(),
             }
         }
     }

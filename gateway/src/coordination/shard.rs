@@ -11,6 +11,8 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 
+use crate::metrics::GroupCounters;
+
 use super::{
     CoordinationError, Envelope, MAILBOX, Phase, Question, ReplySlot,
     appender::{self, WriteError},
@@ -61,6 +63,8 @@ impl ShardError {
 pub(super) struct Rules {
     pub(super) config: GroupConfig,
     pub(super) names: TopicNames,
+    /// What happens in all shards is counted together.
+    pub(super) counters: GroupCounters,
 }
 
 /// Serves the mailbox until the gateway closes, or the log fails.
@@ -89,6 +93,7 @@ pub(super) async fn run<C: Catalog>(
     let mut shard = Shard {
         partition,
         groups,
+        counters: rules.counters.clone(),
         clock: Clock::start(),
         timers: Timers::default(),
         waiting: HashMap::new(),
@@ -147,6 +152,7 @@ fn give(slot: ReplySlot, reply: Result<Reply, CoordinationError>) {
 struct Shard<P> {
     partition: P,
     groups: Groups,
+    counters: GroupCounters,
     clock: Clock,
     timers: Timers,
     /// Who waits for which ticket.
@@ -216,6 +222,7 @@ impl<P: Partition> Shard<P> {
         match question {
             Question::Request(request) => Command::Request(ticket, request),
             Question::List => Command::ListGroups(ticket),
+            Question::Survey(most) => Command::Survey(ticket, most),
             Question::ForgetTopic(topic) => Command::ForgetTopic(ticket, topic),
         }
     }
@@ -239,6 +246,7 @@ impl<P: Partition> Shard<P> {
             records,
             replies,
             timers,
+            counts,
         } = std::mem::take(output);
         for change in timers {
             self.timers.apply(change);
@@ -248,6 +256,7 @@ impl<P: Partition> Shard<P> {
         for record in &records {
             self.groups.replay(record, timestamp.0);
         }
+        self.counters.add(counts);
         for (ticket, reply) in replies {
             if let Some(slot) = self.waiting.remove(&ticket) {
                 give(slot, Ok(reply));

@@ -35,7 +35,12 @@ fn config() -> GroupConfig {
 }
 
 fn coordination<C: Catalog>(catalog: C, config: GroupConfig) -> Coordination<C> {
-    Coordination::new(catalog, config, TopicNames::verbatim())
+    Coordination::new(
+        catalog,
+        config,
+        TopicNames::verbatim(),
+        GroupCounters::default(),
+    )
 }
 
 fn identity(id: &str, generation: i32) -> Member {

@@ -27,11 +27,12 @@ fn refused(frame: BytesMut) -> String {
 
 #[test]
 fn a_version_of_api_versions_that_is_too_new_is_answered_in_version_0() {
-    let Arrived::Settled(Outcome::Write(chunks, _)) = arrived(header(18, 99, None).freeze(), None)
+    let Arrived::Settled(Outcome::Write(response)) = arrived(header(18, 99, None).freeze(), None)
     else {
         panic!("not answered");
     };
-    let mut bytes = Bytes::from(chunks.concat());
+    let mut bytes = Bytes::from(response.chunks.concat());
+    assert_eq!(bytes.len(), response.bytes);
     assert_eq!(bytes.get_i32(), i32::try_from(bytes.len()).unwrap());
     assert_eq!(
         ResponseHeader::decode(&mut bytes, 0)
@@ -81,8 +82,9 @@ fn a_response_is_framed_with_its_header() {
         chunks,
         held: None,
     };
-    let Outcome::Write(chunks, _) = outcome(5, Reply::Answered(body), None) else {
+    let Outcome::Write(response) = outcome(5, Reply::Answered(body), (None, None)) else {
         panic!("not written");
     };
-    assert_eq!(chunks.concat(), b"\0\0\0\x0a\0\0\0\x05\0abcde");
+    assert_eq!(response.bytes, 14);
+    assert_eq!(response.chunks.concat(), b"\0\0\0\x0a\0\0\0\x05\0abcde");
 }

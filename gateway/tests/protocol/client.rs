@@ -78,7 +78,7 @@ impl Gateway {
     }
 
     /// All metrics, as Prometheus reads them.
-    async fn metrics(&self) -> String {
+    pub(crate) async fn metrics(&self) -> String {
         let mut stream = in_time(TcpStream::connect(self.running.admin()))
             .await
             .unwrap();

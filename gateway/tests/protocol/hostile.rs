@@ -260,7 +260,7 @@ async fn who_does_not_take_its_answers_is_cut_off() {
     }
     // The gateway's answers fill all buffers on the way, and then nothing is taken.
     crate::client::in_time(async {
-        while gateway.metric("kop_refused_total").await < 1.0 {
+        while gateway.metric("kop_connections_cut_total").await < 1.0 {
             tokio::task::yield_now().await;
         }
     })

@@ -13,6 +13,7 @@ mod fetching;
 mod group_admin;
 mod hostile;
 mod listing;
+mod metrics;
 mod operation;
 mod producing;
 mod topics;

@@ -52,7 +52,7 @@ async fn the_admin_port_tells_health_and_metrics() {
     assert_eq!(status, 200);
     for line in [
         "kop_requests_total{api=\"Fetch\",error=\"UnknownTopicOrPartition\"} 1",
-        "kop_request_seconds_count{api=\"Fetch\"} 1",
+        "kop_request_store_seconds_count{api=\"Fetch\"} 1",
         "kop_connections 1",
         "# EOF",
     ] {

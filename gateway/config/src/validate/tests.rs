@@ -204,6 +204,7 @@ fn numbers_out_of_range_are_refused() {
         ["--offsets-retention-minutes", "0"],
         ["--offsets-retention-check-interval-ms", "99"],
         ["--offset-metadata-max-bytes", "32768"],
+        ["--metrics-max-offsets", "1000001"],
         ["--max-connections-per-ip", "0"],
         ["--max-requests-in-flight", "0"],
         ["--connection-stall-ms", "1"],

@@ -9,6 +9,11 @@ impl Group {
         self.state
     }
 
+    /// Members, those who have only been given an id left out.
+    pub(crate) fn size(&self) -> usize {
+        self.members.len()
+    }
+
     pub(crate) fn protocol_type(&self) -> Option<&Name> {
         self.protocol_type.as_ref()
     }

@@ -79,6 +79,7 @@ impl Group {
             return;
         }
         turn.cancel(turn.join_timer());
+        turn.out.counts.rebalances += 1;
         self.generation = self.generation.wrapping_add(1).max(1);
         for member in self.members.values_mut() {
             member.assignment.clear();

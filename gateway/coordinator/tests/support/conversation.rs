@@ -3,10 +3,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 use kop_coordinator::{
-    Command, CommitOffsets, DeleteGroup, DeleteOffsets, DescribeGroup, FetchOffsets, GroupConfig,
-    GroupId, Groups, Heartbeat, InstanceId, Join, Leave, Leaving, Member, MemberId, Name,
-    OffsetToCommit, OffsetToDelete, Output, Protocol, Record, Reply, Request, Sync, Ticket, Timer,
-    TimerChange, TopicNames, Wanted,
+    Command, CommitOffsets, Counts, DeleteGroup, DeleteOffsets, DescribeGroup, FetchOffsets,
+    GroupConfig, GroupId, Groups, Heartbeat, InstanceId, Join, Leave, Leaving, Member, MemberId,
+    Name, OffsetToCommit, OffsetToDelete, Output, Protocol, Record, Reply, Request, Survey, Sync,
+    Ticket, Timer, TimerChange, TopicNames, Wanted,
 };
 
 /// The script with what really follows in place of what it says.
@@ -36,6 +36,7 @@ struct Stage {
     now: u64,
     timers: HashMap<Timer, u64>,
     last_ticket: u64,
+    counts: Counts,
 }
 
 /// A record as the log has it, and its timestamp.
@@ -66,6 +67,7 @@ impl Default for Stage {
             now: 0,
             timers: HashMap::new(),
             last_ticket: 0,
+            counts: Counts::default(),
         }
     }
 }
@@ -84,6 +86,16 @@ impl Stage {
                 self.restart()
             }
             Some("timers") => self.running(),
+            Some("counts") => {
+                let Counts {
+                    rebalances,
+                    committed_offsets,
+                    expired_offsets,
+                } = self.counts;
+                vec![format!(
+                    "rebalances={rebalances} committed={committed_offsets} expired={expired_offsets}"
+                )]
+            }
             Some("at") => {
                 let time = millis(words.next().expect("a time after `at`"));
                 let mut effects = self.wait_until(time);
@@ -93,6 +105,10 @@ impl Stage {
                     let words = Words::new(words);
                     effects.extend(self.handle(match verb {
                         "list" => Command::ListGroups(ticket),
+                        "survey" => {
+                            let most = words.get("most").map_or(100, |n| n.parse().unwrap());
+                            Command::Survey(ticket, most)
+                        }
                         "topic-deleted" => {
                             let topic = words.get("topic").expect("topic=");
                             Command::ForgetTopic(ticket, name(topic))
@@ -196,7 +212,11 @@ impl Stage {
             records,
             replies,
             timers,
+            counts,
         } = output;
+        self.counts.rebalances += counts.rebalances;
+        self.counts.committed_offsets += counts.committed_offsets;
+        self.counts.expired_offsets += counts.expired_offsets;
         let mut effects = Vec::new();
         for change in timers {
             match change {
@@ -508,6 +528,7 @@ fn replied(reply: &Reply) -> String {
             format!("{state} {kind:?} {protocol} [{}]", members.join(" "))
         }
         Reply::DeleteGroup(Ok(())) => "deleted".to_owned(),
+        Reply::Survey(survey) => surveyed(survey),
         Reply::ForgetTopic(count) => format!("forgot {count} offsets"),
         Reply::DeleteOffsets(Ok(results)) => each("deleted", results),
         Reply::ListGroups(groups) => {
@@ -538,6 +559,24 @@ fn replied(reply: &Reply) -> String {
         | Reply::DeleteGroup(Err(error))
         | Reply::DeleteOffsets(Err(error)) => format!("refused: {error}"),
     }
+}
+
+fn surveyed(survey: &Survey) -> String {
+    let groups = survey
+        .groups
+        .iter()
+        .map(|(state, n)| format!("{n} {state}"));
+    let listed = survey
+        .listed
+        .iter()
+        .map(|o| format!("{} {}-{}={}", o.group, o.topic, o.partition, o.offset));
+    format!(
+        "[{}] members={} offsets={} [{}]",
+        groups.collect::<Vec<_>>().join(", "),
+        survey.members,
+        survey.offsets,
+        listed.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn each(done: &str, results: &[Result<(), kop_coordinator::GroupError>]) -> String {

@@ -49,13 +49,16 @@ impl PartitionAnswer {
                 watermarks,
                 chunks,
                 diverging,
-            }) => Self {
-                index,
-                error: 0,
-                watermarks: Some(watermarks),
-                chunks,
-                diverging,
-            },
+            }) => {
+                call.gateway.metrics.records.fetched(&chunks);
+                Self {
+                    index,
+                    error: 0,
+                    watermarks: Some(watermarks),
+                    chunks,
+                    diverging,
+                }
+            }
             Err(refusal) => Self {
                 index,
                 error: call.refuse(refusal.code),

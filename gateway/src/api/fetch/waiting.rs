@@ -40,12 +40,14 @@ pub(super) async fn records(
         }
         // What was read too early is read again: holding it would hold its memory.
         drop(records);
+        let waiting = Instant::now();
         woken = first(advanced, deadline, &mut draining).await;
+        if some && woken.is_some() {
+            sleep_until(deadline.min(Instant::now() + BETWEEN_LOOKS)).await;
+        }
+        call.note_wait(waiting.elapsed());
         if woken.is_none() {
             return read(call, wanted, limits, None).await;
-        }
-        if some {
-            sleep_until(deadline.min(Instant::now() + BETWEEN_LOOKS)).await;
         }
     }
 }
