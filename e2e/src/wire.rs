@@ -2,30 +2,28 @@
 //! has written as it is stored. It speaks one version of each API and stays with one server.
 
 use crate::wait::until;
-use anyhow::{Context, Result, ensure};
-use bytes::{Bytes, BytesMut};
+use anyhow::{Context, Result};
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{RequestHeader, ResponseHeader, TopicName};
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::protocol::{Request, StrBytes};
 use std::time::Duration;
 
+mod connection;
 mod groups;
 mod records;
 mod topics;
 
+pub use connection::Connection;
 pub use groups::Member;
 pub use records::Batch;
 
 /// Longer than any answer takes.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A connection to one server.
+/// A client of one server.
 #[derive(Debug)]
 pub struct Wire {
-    stream: TcpStream,
-    next: i32,
+    connection: Connection,
 }
 
 impl Wire {
@@ -34,39 +32,9 @@ impl Wire {
     /// # Errors
     /// Nobody listens there.
     pub fn connect(bootstrap: &str) -> Result<Self> {
-        let stream = TcpStream::connect(bootstrap).with_context(|| format!("dial {bootstrap}"))?;
-        stream.set_read_timeout(Some(DEADLINE))?;
-        stream.set_write_timeout(Some(DEADLINE))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, next: 1 })
-    }
-
-    fn call<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {
-        let number = self.next;
-        self.next += 1;
-        let header = RequestHeader::default()
-            .with_request_api_key(R::KEY)
-            .with_request_api_version(version)
-            .with_correlation_id(number)
-            .with_client_id(Some(StrBytes::from_static_str("story")));
-        let mut frame = BytesMut::new();
-        header.encode(&mut frame, R::header_version(version))?;
-        request.encode(&mut frame, version)?;
-        let size = i32::try_from(frame.len())?;
-        self.stream.write_all(&size.to_be_bytes())?;
-        self.stream.write_all(&frame)?;
-
-        let mut size = [0; 4];
-        self.stream.read_exact(&mut size)?;
-        let mut frame = vec![0; usize::try_from(i32::from_be_bytes(size))?];
-        self.stream.read_exact(&mut frame)?;
-        let mut frame = Bytes::from(frame);
-        let header = ResponseHeader::decode(&mut frame, R::Response::header_version(version))?;
-        ensure!(
-            header.correlation_id == number,
-            "an answer to another request"
-        );
-        R::Response::decode(&mut frame, version)
+        let connection = Connection::connect(bootstrap);
+        let connection = connection.with_context(|| format!("dial {bootstrap}"))?;
+        Ok(Self { connection })
     }
 
     /// Asks, and as long as the server does not yet know where a topic or a group is, asks again, as
@@ -78,7 +46,7 @@ impl Wire {
         read: impl Fn(&R::Response) -> Result<T>,
     ) -> Result<T> {
         until("a final answer", DEADLINE, || {
-            let answer = self.call(version, request)?;
+            let answer = self.connection.call(version, request)?;
             match read(&answer) {
                 Err(error) if error.downcast_ref().is_some_and(Refused::passes) => Ok(None),
                 read => read.map(Some),

@@ -57,7 +57,7 @@ impl Wire {
         let request = metadata::MetadataRequest::default()
             .with_topics(Some(vec![wanted]))
             .with_allow_auto_topic_creation(false);
-        let answer = self.call(8, &request)?;
+        let answer = self.connection.call(8, &request)?;
         let answer = only(&answer.topics)?;
         if answer.error_code == ResponseError::UnknownTopicOrPartition.code() {
             return Ok(None);
