@@ -8,11 +8,13 @@ use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::{Request, StrBytes};
 use std::time::Duration;
 
+mod calls;
 mod connection;
 mod groups;
 mod records;
 mod topics;
 
+pub use calls::{COORDINATOR_STARTS, Fetched, NOBODY, Stamp, batch, is_lost};
 pub use connection::Connection;
 pub use groups::Member;
 pub use records::Batch;
@@ -92,7 +94,9 @@ fn only<T>(answers: &[T]) -> Result<&T> {
     answers.first().context("an answer for what was asked")
 }
 
-fn text(text: &str) -> StrBytes {
+/// Text as messages hold it.
+#[must_use]
+pub fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 

@@ -60,8 +60,16 @@ impl Connection {
         let mut frame = BytesMut::with_capacity(4 + said.len());
         frame.put_i32(i32::try_from(said.len())?);
         frame.put(said);
-        self.stream.write_all(&frame)?;
+        self.send_bytes(&frame)?;
         Ok(self.next)
+    }
+
+    /// Sends what may be no request at all.
+    ///
+    /// # Errors
+    /// The connection is gone, or the other side takes nothing.
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.stream.write_all(bytes)?)
     }
 
     /// Receives the answer to request `number`, which must be the next one.

@@ -1,6 +1,5 @@
 //! Groups that commit offsets all the time, with and without members.
 
-use crate::client::{COORDINATOR_STARTS, Client, text};
 use crate::pace::Pace;
 use crate::producers::{PARTITIONS, TOPIC};
 use anyhow::{Context, Result, bail, ensure};
@@ -15,6 +14,7 @@ use kafka_protocol::messages::{
     JoinGroupRequest, OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
 };
 use kafka_protocol::protocol::StrBytes;
+use kop_e2e::wire::{COORDINATOR_STARTS, Connection, text};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ impl Group {
     }
 
     /// Makes the group have one member, which leads it, and which no session timeout throws out.
-    pub(crate) fn join(&mut self, client: &mut Client) -> Result<()> {
+    pub(crate) fn join(&mut self, client: &mut Connection) -> Result<()> {
         let protocol = JoinGroupRequestProtocol::default()
             .with_name(PROTOCOL)
             .with_metadata(Bytes::from_static(b"metadata"));
@@ -90,7 +90,7 @@ impl Group {
 
     /// Commits until the connection is lost. A member's generation must outlive the gateway.
     pub(crate) fn run(&mut self, address: &str, pace: &Pace) -> Result<Infallible> {
-        let mut client = Client::connect(address)?;
+        let mut client = Connection::connect(address)?;
         let mut in_flight = VecDeque::new();
         loop {
             while in_flight.len() < IN_FLIGHT {
@@ -135,7 +135,7 @@ impl Group {
     }
 
     /// What is committed must be an acknowledged commit or a later one that was sent.
-    pub(crate) fn check(&mut self, client: &mut Client) -> Result<()> {
+    pub(crate) fn check(&mut self, client: &mut Connection) -> Result<()> {
         let topic = OffsetFetchRequestTopic::default()
             .with_name(text(TOPIC).into())
             .with_partition_indexes((0..PARTITIONS as i32).collect());

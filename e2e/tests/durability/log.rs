@@ -1,27 +1,17 @@
 //! What the topic's partitions hold, read back and compared with what was sent and promised.
 
-use crate::client::{Client, text};
 use crate::producers::{PARTITIONS, Producer, TOPIC, value};
 use crate::random::Random;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use kafka_protocol::messages::FetchRequest;
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::records::RecordBatchDecoder;
+use kop_e2e::wire::Connection;
 
-const FETCH: i16 = 12;
 /// Records of earlier rounds that are read once more in each round, from a random place on.
 const LOOK_BACK: usize = 200;
 
 /// Producer and number of each record of each partition, by offset.
 #[derive(Debug, Default)]
 pub(crate) struct Log([Vec<(u8, u32)>; PARTITIONS]);
-
-/// A record as it was read.
-pub(crate) struct Found {
-    pub(crate) offset: i64,
-    pub(crate) value: Bytes,
-}
 
 impl Log {
     pub(crate) fn len(&self) -> usize {
@@ -31,19 +21,18 @@ impl Log {
     /// Reads what is new, and holds it and every promise against what is known.
     pub(crate) fn check(
         &mut self,
-        client: &mut Client,
+        client: &mut Connection,
         producers: &mut [Producer],
         random: &mut Random,
     ) -> Result<()> {
         for (partition, known) in self.0.iter_mut().enumerate() {
-            read(client, TOPIC, partition, known.len(), |record| {
+            read(client, TOPIC, partition, known.len(), |offset, value| {
                 ensure!(
-                    usize::try_from(record.offset)? == known.len(),
-                    "offset {} where {} was due",
-                    record.offset,
+                    usize::try_from(offset)? == known.len(),
+                    "offset {offset} where {} was due",
                     known.len()
                 );
-                let (name, number) = identity(partition, &record.value)?;
+                let (name, number) = identity(partition, value)?;
                 let producer = producers.iter_mut().find(|producer| producer.name == name);
                 producer
                     .context("nobody of this name")?
@@ -82,7 +71,7 @@ impl Log {
     }
 
     /// Reads all of it again.
-    pub(crate) fn check_all(&self, client: &mut Client) -> Result<()> {
+    pub(crate) fn check_all(&self, client: &mut Connection) -> Result<()> {
         for partition in 0..PARTITIONS {
             self.again(client, partition, 0, usize::MAX)?;
         }
@@ -90,12 +79,18 @@ impl Log {
     }
 
     /// Reads what is known again, from one offset to another.
-    fn again(&self, client: &mut Client, partition: usize, from: usize, to: usize) -> Result<()> {
+    fn again(
+        &self,
+        client: &mut Connection,
+        partition: usize,
+        from: usize,
+        to: usize,
+    ) -> Result<()> {
         let known = &self.0[partition];
         let mut next = from;
-        read(client, TOPIC, partition, from, |record| {
-            let offset = usize::try_from(record.offset)?;
-            let is = identity(partition, &record.value)?;
+        read(client, TOPIC, partition, from, |offset, value| {
+            let offset = usize::try_from(offset)?;
+            let is = identity(partition, value)?;
             ensure!(
                 offset == next && known.get(offset) == Some(&is),
                 "offset {offset} of partition {partition} holds {is:?}; at {next}, {:?} was seen \
@@ -129,62 +124,30 @@ fn identity(partition: usize, found: &Bytes) -> Result<(u8, u32)> {
 
 /// Reads from an offset on, to the end, or until `each` says that it is enough.
 pub(crate) fn read(
-    client: &mut Client,
+    client: &mut Connection,
     topic: &str,
     partition: usize,
     from: usize,
-    mut each: impl FnMut(Found) -> Result<bool>,
+    mut each: impl FnMut(i64, &Bytes) -> Result<bool>,
 ) -> Result<()> {
     let mut position = i64::try_from(from)?;
     loop {
-        let wanted = FetchPartition::default()
-            .with_partition(partition.try_into()?)
-            .with_fetch_offset(position)
-            .with_partition_max_bytes(4 << 20);
-        let wanted = FetchTopic::default()
-            .with_topic(text(topic).into())
-            .with_partitions(vec![wanted]);
-        let request = FetchRequest::default()
-            .with_max_bytes(8 << 20)
-            .with_session_epoch(-1)
-            .with_topics(vec![wanted]);
-        let mut response = client.call(FETCH, &request)?;
-        let data = response
-            .responses
-            .pop()
-            .and_then(|mut t| t.partitions.pop());
-        let data = data.context("no partition in the answer")?;
-        ensure!(
-            response.error_code == 0 && data.error_code == 0,
-            "fetch from {position}: error {} {}",
-            response.error_code,
-            data.error_code
-        );
-        if position == data.high_watermark {
+        let read = client.fetch(topic, partition.try_into()?, position)?;
+        ensure!(read.error_code == 0, "fetch at {position}: {read:?}");
+        if position == read.high {
             return Ok(());
         }
-        let before = position;
-        let mut bytes = data.records.unwrap_or_default();
-        // Checks each batch's checksum, too.
-        for batch in RecordBatchDecoder::decode_all(&mut bytes)? {
-            for record in batch.records {
-                if record.offset < position {
-                    ensure!(position == before, "offsets go back at {}", record.offset);
-                    continue;
-                }
-                position = record.offset + 1;
-                let value = record.value.context("a record without value")?;
-                let offset = record.offset;
-                if !each(Found { offset, value })? {
-                    return Ok(());
-                }
+        ensure!(
+            !read.records.is_empty(),
+            "nothing at {position}, below {}",
+            read.high
+        );
+        for (offset, value) in read.records {
+            ensure!(offset >= position, "offset {offset} behind {position}");
+            position = offset + 1;
+            if !each(offset, &value)? {
+                return Ok(());
             }
-        }
-        if position == before {
-            bail!(
-                "nothing at {position}, below the high watermark {}",
-                data.high_watermark
-            );
         }
     }
 }

@@ -12,13 +12,11 @@
 )]
 
 use anyhow::{Context, Result, ensure};
-use client::{Client, is_lost, text};
 use commits::Group;
-use kafka_protocol::messages::CreateTopicsRequest;
-use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kop_e2e::gateway::Gateway;
 use kop_e2e::scratch::{Scratch, tell};
 use kop_e2e::story::KafkaServer;
+use kop_e2e::wire::{Connection, is_lost};
 use log::Log;
 use pace::Pace;
 use producers::Producer;
@@ -31,7 +29,6 @@ use std::time::{Duration, Instant};
 use topics::Topics;
 use trimming::Trimming;
 
-mod client;
 mod commits;
 mod log;
 mod pace;
@@ -66,7 +63,7 @@ fn kills(scratch: &Scratch, seed: u64) -> Result<()> {
     let mut random = Random::new(seed);
     let mut gateway = Gateway::embedded_with(scratch, "gateway", &["--durability", "sync"])?;
     let address = gateway.bootstrap().to_owned();
-    let mut load = Load::new(&mut Client::connect(&address)?, &mut random)?;
+    let mut load = Load::new(&mut Connection::connect(&address)?, &mut random)?;
     let mut starts = Vec::new();
     let mut cut_short = 0;
     for round in 1..=ROUNDS {
@@ -90,11 +87,11 @@ fn kills(scratch: &Scratch, seed: u64) -> Result<()> {
         gateway.begin_again()?;
         gateway.ready().with_context(|| told("start"))?;
         starts.push(began.elapsed());
-        load.check(&mut Client::connect(&address)?, &mut random)
+        load.check(&mut Connection::connect(&address)?, &mut random)
             .with_context(|| told("after the restart"))?;
     }
     gateway.restart().context("a gentle restart")?;
-    let mut client = Client::connect(&address)?;
+    let mut client = Connection::connect(&address)?;
     load.check(&mut client, &mut random)?;
     load.log.check_all(&mut client)?;
     gateway.stop()?;
@@ -115,19 +112,19 @@ fn what_was_acknowledged_and_is_lost_is_found_out() {
         let mut random = Random::new(1);
         let mut gateway = Gateway::embedded_with(scratch, "gateway", &["--durability", "os"])?;
         let address = gateway.bootstrap().to_owned();
-        let mut load = Load::new(&mut Client::connect(&address)?, &mut random)?;
+        let mut load = Load::new(&mut Connection::connect(&address)?, &mut random)?;
         load.until_killed(&mut gateway, 100)?;
         let (store, copy) = (scratch.data("gateway"), scratch.data("copy"));
         copied(&store, &copy)?;
         gateway.begin_again()?;
         gateway.ready()?;
-        load.check(&mut Client::connect(&address)?, &mut random)?;
+        load.check(&mut Connection::connect(&address)?, &mut random)?;
         load.until_killed(&mut gateway, 200)?;
         std::fs::remove_dir_all(&store)?;
         copied(&copy, &store)?;
         gateway.begin_again()?;
         gateway.ready()?;
-        let mut client = Client::connect(&address)?;
+        let mut client = Connection::connect(&address)?;
         let records = load
             .log
             .check(&mut client, &mut load.producers, &mut random);
@@ -168,9 +165,9 @@ struct Load {
 }
 
 impl Load {
-    fn new(client: &mut Client, random: &mut Random) -> Result<Self> {
-        create(client, producers::TOPIC, producers::PARTITIONS)?;
-        create(client, trimming::TOPIC, 1)?;
+    fn new(client: &mut Connection, random: &mut Random) -> Result<Self> {
+        client.create(producers::TOPIC, producers::PARTITIONS as i32)?;
+        client.create(trimming::TOPIC, 1)?;
         let mut producers = Vec::new();
         for (name, is_idempotent) in [(0, true), (1, true), (2, false)] {
             let producer = Producer::new(name, is_idempotent, random.split(), client)?;
@@ -218,7 +215,7 @@ impl Load {
         })
     }
 
-    fn check(&mut self, client: &mut Client, random: &mut Random) -> Result<()> {
+    fn check(&mut self, client: &mut Connection, random: &mut Random) -> Result<()> {
         self.log.check(client, &mut self.producers, random)?;
         for group in &mut self.groups {
             group.check(client)?;
@@ -267,15 +264,4 @@ fn run<'scope>(
         pace.fails();
         Err(error)
     })
-}
-
-fn create(client: &mut Client, name: &str, partitions: usize) -> Result<()> {
-    let topic = CreatableTopic::default()
-        .with_name(text(name).into())
-        .with_num_partitions(partitions.try_into()?)
-        .with_replication_factor(1);
-    let request = CreateTopicsRequest::default().with_topics(vec![topic]);
-    let created = client.call(7, &request)?;
-    ensure!(created.topics[0].error_code == 0, "{created:?}");
-    Ok(())
 }

@@ -1,11 +1,11 @@
 //! Producers that keep several requests in flight, and know which records they were promised.
 
-use crate::client::{Client, NOBODY, Stamp, batch, text};
 use crate::pace::Pace;
 use crate::random::Random;
 use anyhow::{Context, Result, ensure};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
+use kop_e2e::wire::{Connection, NOBODY, Stamp, batch, text};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
@@ -66,7 +66,7 @@ impl Producer {
         name: u8,
         is_idempotent: bool,
         random: Random,
-        client: &mut Client,
+        client: &mut Connection,
     ) -> Result<Self> {
         let identity = if is_idempotent {
             let request = InitProducerIdRequest::default().with_transactional_id(None);
@@ -111,7 +111,7 @@ impl Producer {
         if self.identity.is_none() {
             self.in_doubt.clear();
         }
-        let mut client = Client::connect(address)?;
+        let mut client = Connection::connect(address)?;
         loop {
             while in_flight.len() < IN_FLIGHT {
                 let parts = if self.in_doubt.is_empty() {

@@ -1,23 +1,16 @@
 //! A page cache survives `SIGKILL`, so no kill can show that an answer waits for the disk. The order
 //! of the system calls does.
 
-use crate::client::{Client, NOBODY, batch, text};
 use crate::trace::{Trace, traced};
 use anyhow::{Context, Result, ensure};
-use kafka_protocol::messages::create_topics_request::CreatableTopic;
-use kafka_protocol::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{
-    CreateTopicsRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest,
-};
 use kop_e2e::install;
 use kop_e2e::process::Process;
 use kop_e2e::scratch::{Scratch, tell};
+use kop_e2e::wait::until;
+use kop_e2e::wire::{Connection, NOBODY, batch};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const ROUNDS: usize = 5;
@@ -91,7 +84,7 @@ impl Traced {
             let (address, _) = line.strip_prefix("ready kafka=")?.split_once(' ')?;
             Some(address.to_owned())
         })?;
-        let mut client = Client::connect(&address)?;
+        let mut client = Connection::connect(&address)?;
         let port = client.port()?;
         let answers = acknowledged(&mut client)?;
         // The tracer does not forward signals.
@@ -120,14 +113,15 @@ impl Traced {
 }
 
 /// Has one thing acknowledged after the other.
-fn acknowledged(client: &mut Client) -> Result<Vec<(String, usize)>> {
+fn acknowledged(client: &mut Connection) -> Result<Vec<(String, usize)>> {
     let mut answers = Vec::new();
     for round in 0..ROUNDS {
         let topic = format!("topic-{round}");
-        create(client, &topic)?;
+        client.create(&topic, 1)?;
         answers.push((topic.clone(), client.requests() - 1));
         let record = format!("record-{round}.");
-        produce(client, &topic, &record)?;
+        let written = client.produce(&topic, 0, batch(NOBODY, vec![record.clone()])?)?;
+        ensure!(written.0 == 0, "produce: {written:?}");
         answers.push((record, client.requests() - 1));
         let commit = format!("commit-{round}.");
         committed(client, &topic, &commit)?;
@@ -136,53 +130,12 @@ fn acknowledged(client: &mut Client) -> Result<Vec<(String, usize)>> {
     Ok(answers)
 }
 
-fn create(client: &mut Client, name: &str) -> Result<()> {
-    let topic = CreatableTopic::default()
-        .with_name(text(name).into())
-        .with_num_partitions(1)
-        .with_replication_factor(1);
-    let request = CreateTopicsRequest::default().with_topics(vec![topic]);
-    let created = client.call(7, &request)?;
-    ensure!(created.topics[0].error_code == 0, "{created:?}");
-    Ok(())
-}
-
-fn produce(client: &mut Client, topic: &str, value: &str) -> Result<()> {
-    let records = batch(NOBODY, vec![value.to_owned()])?;
-    let partition = PartitionProduceData::default().with_records(Some(records));
-    let topic = TopicProduceData::default()
-        .with_name(text(topic).into())
-        .with_partition_data(vec![partition]);
-    let request = ProduceRequest::default()
-        .with_acks(-1)
-        .with_timeout_ms(30_000)
-        .with_topic_data(vec![topic]);
-    let produced = client.call(9, &request)?;
-    let partition = &produced.responses[0].partition_responses[0];
-    ensure!(partition.error_code == 0, "{produced:?}");
-    Ok(())
-}
-
 /// Commits once the coordinator has started.
-fn committed(client: &mut Client, topic: &str, metadata: &str) -> Result<()> {
-    let fetch = OffsetFetchRequest::default()
-        .with_group_id(text("group").into())
-        .with_topics(None);
-    let deadline = Instant::now() + PATIENCE;
-    while client.call(7, &fetch)?.error_code != 0 {
-        ensure!(Instant::now() < deadline, "the coordinator does not start");
-    }
-    let partition = OffsetCommitRequestPartition::default()
-        .with_committed_offset(1)
-        .with_committed_metadata(Some(text(metadata)));
-    let topic = OffsetCommitRequestTopic::default()
-        .with_name(text(topic).into())
-        .with_partitions(vec![partition]);
-    let request = OffsetCommitRequest::default()
-        .with_group_id(text("group").into())
-        .with_generation_id_or_member_epoch(-1)
-        .with_topics(vec![topic]);
-    let answer = client.call(8, &request)?;
-    ensure!(answer.topics[0].partitions[0].error_code == 0, "{answer:?}");
+fn committed(client: &mut Connection, topic: &str, metadata: &str) -> Result<()> {
+    until("the coordinator", PATIENCE, || {
+        Ok(client.committed("group", topic)?.ok())
+    })?;
+    let code = client.commit("group", topic, 1, metadata)?;
+    ensure!(code == 0, "commit: error {code}");
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! Somebody who makes, grows and deletes topics, and asks for producer ids.
 
-use crate::client::{Client, text};
 use crate::pace::Pace;
 use crate::random::Random;
 use anyhow::{Context, Result, ensure};
@@ -10,6 +9,7 @@ use kafka_protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest,
     MetadataRequest,
 };
+use kop_e2e::wire::{Connection, text};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
@@ -50,7 +50,7 @@ impl Topics {
 
     /// Changes topics until the connection is lost.
     pub(crate) fn run(&mut self, address: &str, pace: &Pace) -> Result<Infallible> {
-        let mut client = Client::connect(address)?;
+        let mut client = Connection::connect(address)?;
         loop {
             if self.random.once_in(5) {
                 let request = InitProducerIdRequest::default().with_transactional_id(None);
@@ -101,7 +101,7 @@ impl Topics {
     }
 
     /// The topics there are must be those that there should be; one may be in doubt.
-    pub(crate) fn check(&mut self, client: &mut Client) -> Result<()> {
+    pub(crate) fn check(&mut self, client: &mut Connection) -> Result<()> {
         let response = client.call(12, &MetadataRequest::default().with_topics(None))?;
         let mut found = BTreeMap::new();
         for topic in response.topics {
@@ -142,7 +142,7 @@ impl Topics {
 }
 
 /// Asks for a change and gives the id of the topic, where the answer has one.
-fn ask(client: &mut Client, change: &Change) -> Result<String> {
+fn ask(client: &mut Connection, change: &Change) -> Result<String> {
     let (code, id) = match change {
         Change::Create(name, partitions) => {
             let topic = CreatableTopic::default()

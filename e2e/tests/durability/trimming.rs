@@ -1,6 +1,5 @@
 //! Somebody who writes to a topic and deletes its records up to an offset.
 
-use crate::client::{Client, NOBODY, batch, text};
 use crate::log::read;
 use crate::pace::Pace;
 use crate::random::Random;
@@ -9,8 +8,8 @@ use kafka_protocol::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsTopic,
 };
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{DeleteRecordsRequest, ListOffsetsRequest, ProduceRequest};
+use kafka_protocol::messages::{DeleteRecordsRequest, ListOffsetsRequest};
+use kop_e2e::wire::{Connection, NOBODY, batch, text};
 use std::convert::Infallible;
 
 /// The topic, which has one partition.
@@ -39,7 +38,7 @@ impl Trimming {
 
     /// Writes and deletes until the connection is lost.
     pub(crate) fn run(&mut self, address: &str, pace: &Pace) -> Result<Infallible> {
-        let mut client = Client::connect(address)?;
+        let mut client = Connection::connect(address)?;
         loop {
             if self.random.once_in(3) && self.end.0 > self.start.0 {
                 let span = u64::try_from(self.end.0 - self.start.0)?;
@@ -58,7 +57,7 @@ impl Trimming {
 
     /// The bounds are those that were acknowledged, or those asked for; what is between them can be
     /// read.
-    pub(crate) fn check(&mut self, client: &mut Client) -> Result<()> {
+    pub(crate) fn check(&mut self, client: &mut Connection) -> Result<()> {
         let (start, end) = (offset(client, EARLIEST)?, offset(client, LATEST)?);
         ensure!(
             [self.start.0, self.start.1].contains(&start),
@@ -71,46 +70,36 @@ impl Trimming {
             self.end
         );
         let mut next = start;
-        read(client, TOPIC, 0, usize::try_from(start)?, |record| {
-            ensure!(
-                record.offset == next && record.value == next.to_string(),
-                "{:?} at {} where {next} was due",
-                record.value,
-                record.offset
-            );
-            next += 1;
-            Ok(true)
-        })?;
+        read(
+            client,
+            TOPIC,
+            0,
+            usize::try_from(start)?,
+            |offset, value| {
+                ensure!(
+                    offset == next && value == next.to_string().as_bytes(),
+                    "{value:?} at {offset} where {next} was due"
+                );
+                next += 1;
+                Ok(true)
+            },
+        )?;
         ensure!(next == end, "records end at {next}, the log at {end}");
         (self.start, self.end) = ((start, start), (end, end));
         Ok(())
     }
 }
 
-fn produce(client: &mut Client, offsets: std::ops::Range<i64>) -> Result<()> {
+fn produce(client: &mut Connection, offsets: std::ops::Range<i64>) -> Result<()> {
     let base = offsets.start;
     let values = offsets.map(|offset| offset.to_string()).collect();
-    let partition = PartitionProduceData::default().with_records(Some(batch(NOBODY, values)?));
-    let topic = TopicProduceData::default()
-        .with_name(text(TOPIC).into())
-        .with_partition_data(vec![partition]);
-    let request = ProduceRequest::default()
-        .with_acks(-1)
-        .with_timeout_ms(30_000)
-        .with_topic_data(vec![topic]);
-    let mut response = client.call(9, &request)?;
-    let topic = response.responses.pop().context("no topic in the answer")?;
-    let partition = topic.partition_responses.first();
-    let partition = partition.context("no partition in the answer")?;
-    ensure!(
-        partition.error_code == 0 && partition.base_offset == base,
-        "records from {base} on: {partition:?}"
-    );
+    let written = client.produce(TOPIC, 0, batch(NOBODY, values)?)?;
+    ensure!(written == (0, base), "records from {base} on: {written:?}");
     Ok(())
 }
 
 /// Deletes below an offset and gives the log start that is answered.
-fn delete(client: &mut Client, offset: i64) -> Result<i64> {
+fn delete(client: &mut Connection, offset: i64) -> Result<i64> {
     let partition = DeleteRecordsPartition::default().with_offset(offset);
     let topic = DeleteRecordsTopic::default()
         .with_name(text(TOPIC).into())
@@ -129,7 +118,7 @@ fn delete(client: &mut Client, offset: i64) -> Result<i64> {
     Ok(offset)
 }
 
-fn offset(client: &mut Client, timestamp: i64) -> Result<i64> {
+fn offset(client: &mut Connection, timestamp: i64) -> Result<i64> {
     let partition = ListOffsetsPartition::default().with_timestamp(timestamp);
     let topic = ListOffsetsTopic::default()
         .with_name(text(TOPIC).into())
