@@ -25,6 +25,7 @@ use tracing::{Instrument as _, info_span, warn};
 
 use crate::{
     metrics::GroupCounters,
+    sparingly::Sparingly,
     store::{OFFSETS_PARTITIONS, Store, error_chain},
 };
 
@@ -51,6 +52,9 @@ const SURVEY_TIME: Duration = Duration::from_secs(1);
 
 /// How long the end waits for a log that does not answer.
 const CLOSE_GRACE: Duration = Duration::from_secs(10);
+
+/// While the store takes no writes, a shard ends with each commit, and begins anew with the next.
+static ENDED: Sparingly = Sparingly::every(Duration::from_secs(10));
 
 /// Why a coordinator gave no answer of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -264,7 +268,10 @@ impl<C: Catalog> Coordination<C> {
         let shard = async move {
             let ended = shard::run(&inner.catalog, &id, &inner.rules, mailbox, phase).await;
             if let Err(error) = ended {
-                warn!(cause = error_chain(&error), "group shard ended");
+                if let Some(more_before) = ENDED.now() {
+                    let cause = error_chain(&error);
+                    warn!(cause, more_before, "group shard ended");
+                }
                 if error.means_no_topic() {
                     inner.lock().partitions = None;
                 }

@@ -42,6 +42,9 @@ impl From<ResponseError> for Refusal {
 /// time, so not of each one.
 static UNAVAILABLE: Sparingly = Sparingly::every(Duration::from_secs(10));
 
+/// Consumers that cannot go on try again, too.
+static UNREADABLE: Sparingly = Sparingly::every(Duration::from_secs(10));
+
 fn unavailable(cause: &(dyn std::error::Error + 'static)) {
     if let Some(more_before) = UNAVAILABLE.now() {
         let cause = error_chain(cause);
@@ -187,6 +190,10 @@ impl From<AppendError> for Refusal {
                 unavailable(&**cause);
                 ResponseError::NotEnoughReplicasAfterAppend
             }
+            AppendError::Storage(ref cause) => {
+                unavailable(&**cause);
+                ResponseError::KafkaStorageError
+            }
         };
         Self::new(code, error.to_string())
     }
@@ -199,7 +206,9 @@ impl From<ReadError> for Refusal {
             ReadError::Deleted => ResponseError::UnknownTopicOrPartition.into(),
             // What a consumer throws to its application instead of trying again for ever.
             ReadError::Unreadable(why) => {
-                warn!(why, "unreadable entry");
+                if let Some(more_before) = UNREADABLE.now() {
+                    warn!(why, more_before, "unreadable records");
+                }
                 Self::new(ResponseError::CorruptMessage, why)
             }
             ReadError::Unavailable(cause) => {

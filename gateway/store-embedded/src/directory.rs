@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    acknowledged::{Acknowledged, Fact},
     engine::OpenStoreError,
     format::{FORMAT, FORMAT_1, FORMAT_PREFIX},
 };
@@ -96,6 +97,7 @@ impl Directory {
 
     fn publish(&self, made: &[PathBuf]) -> io::Result<()> {
         sync_folders(&self.database())?;
+        Acknowledged::open(&self.path)?;
         // The draft's name must not be the only one that is on the disk.
         sync_folder(&self.path)?;
         fs::rename(self.path.join(FORMAT_DRAFT), self.path.join(FORMAT_FILE))?;
@@ -121,6 +123,19 @@ impl Directory {
             .and_then(|()| fs::rename(self.path.join(FORMAT_DRAFT), self.path.join(FORMAT_FILE)))
             .and_then(|()| sync_folder(&self.path));
         updated.map_err(|source| OpenStoreError::Directory {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// Where what was acknowledged last is noted, if anything is.
+    pub(crate) fn note(&self) -> Option<PathBuf> {
+        Acknowledged::is_there(&self.path)
+    }
+
+    /// The note of what was acknowledged last, and what it says.
+    pub(crate) fn acknowledged(&self) -> Result<(Acknowledged, Option<Fact>), OpenStoreError> {
+        Acknowledged::open(&self.path).map_err(|source| OpenStoreError::Directory {
             path: self.path.clone(),
             source,
         })

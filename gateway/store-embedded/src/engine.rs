@@ -1,13 +1,14 @@
 //! The open store: the key-value store, the topics, and the two threads.
 use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc},
     thread::{self, JoinHandle},
 };
 
 use fjall::{
-    CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode,
-    config::CompressionPolicy,
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions,
+    OwnedWriteBatch, PersistMode, config::CompressionPolicy,
 };
 use kop_store::{Cause, Topic, TopicDefaults};
 use kop_wire::Offset;
@@ -17,12 +18,13 @@ use crate::{
     Clock,
     directory::Directory,
     format::{self, BatchKey, Damaged, LogId},
+    journal,
     live::Live,
     log::Log,
     topics::{Entry, Topics},
     upgrade,
-    upkeep::{Removal, Task, Upkeep},
-    writer::{AbandonedBytes, Command, Writer},
+    upkeep::Removal,
+    writer::{AbandonedBytes, Command, Ground, Writer},
 };
 
 /// Cached blocks and values.
@@ -123,12 +125,60 @@ pub enum OpenStoreError {
     Thread(#[source] std::io::Error),
 }
 
+/// The key-value store's files are not what it wrote.
+#[derive(Debug, thiserror::Error)]
+#[error("its files cannot be read ({0:?}); restore the directory from a copy")]
+struct Unreadable(fjall::Error);
+
+impl OpenStoreError {
+    /// What the key-value store in a directory says when it does not open.
+    fn of(directory: &Path, error: fjall::Error) -> Self {
+        let path = directory.to_owned();
+        match error {
+            // The disk or its permissions, not what is on it.
+            fjall::Error::Io(source) if source.kind() != io::ErrorKind::UnexpectedEof => {
+                Self::Directory { path, source }
+            }
+            error => Self::Damaged {
+                path,
+                source: Box::new(Unreadable(error)),
+            },
+        }
+    }
+}
+
 /// The key-value store's handles, which the threads and the readers share.
 #[derive(Clone)]
 pub(crate) struct Keyspaces {
     pub(crate) database: Database,
     pub(crate) batches: Keyspace,
     pub(crate) meta: Keyspace,
+    /// Sequence number of the first write that is not known to be durable, if there is one. All writes
+    /// go through [`commit`](Self::commit), which keeps it.
+    unsure: Arc<Mutex<Option<u64>>>,
+}
+
+/// The key-value store for as long as it is open: after a failed write it is closed and opened again.
+/// Whoever takes the handles gives them back soon.
+#[derive(Clone)]
+pub(crate) struct Opened(Arc<RwLock<Option<Keyspaces>>>);
+
+impl Opened {
+    fn new(keyspaces: Keyspaces) -> Self {
+        Self(Arc::new(RwLock::new(Some(keyspaces))))
+    }
+
+    /// The handles, unless it is being opened again.
+    pub(crate) fn get(&self) -> Option<Keyspaces> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn set(&self, keyspaces: Option<Keyspaces>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keyspaces;
+    }
 }
 
 /// Everything that is open. The last one to drop it waits for the threads.
@@ -137,9 +187,9 @@ pub(crate) struct Engine {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) readers: Arc<Semaphore>,
     pub(crate) abandoned: Arc<AbandonedBytes>,
-    pub(crate) keyspaces: Keyspaces,
+    pub(crate) opened: Opened,
     pub(crate) durability: Durability,
-    threads: Vec<JoinHandle<()>>,
+    writer: Option<JoinHandle<()>>,
     // Given back last, when nothing of this store touches the directory any more.
     directory: Directory,
 }
@@ -147,11 +197,13 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn open(options: &EmbeddedOptions) -> Result<Self, OpenStoreError> {
         let mut directory = Directory::take(&options.directory)?;
+        journal::prepare(&directory)?;
         let damaged = |source: Cause| OpenStoreError::Damaged {
             path: options.directory.clone(),
             source,
         };
-        let keyspaces = Keyspaces::open(&directory).map_err(|error| damaged(error.into()))?;
+        let keyspaces = Keyspaces::open(&directory.database())
+            .map_err(|error| OpenStoreError::of(&options.directory, error))?;
         directory.made()?;
         if directory.is_outdated() {
             upgrade::from_1(&keyspaces).map_err(damaged)?;
@@ -159,38 +211,38 @@ impl Engine {
         }
         let (topics, removals) = load(&keyspaces, &options.defaults).map_err(damaged)?;
         let topics = Arc::new(topics);
-
-        let (tasks, tasks_from) = mpsc::channel();
-        let (commands, commands_from) = mpsc::channel();
-        for removal in removals {
-            // The receiver is right here.
-            let _ = tasks.send(Task::Remove(removal));
+        let (acknowledged, last) = directory.acknowledged()?;
+        if let Some(last) = last {
+            last.check(&keyspaces, &topics, &options.directory)
+                .map_err(damaged)?;
         }
-        let upkeep = Upkeep::new(
-            keyspaces.clone(),
-            Arc::clone(&topics),
-            options.clone(),
-            commands.clone(),
-        );
-        let writer = Writer::new(
-            keyspaces.clone(),
-            Arc::clone(&topics),
-            options.clone(),
-            (tasks, upkeep.stop_switch()),
-        );
-        let threads = vec![
-            spawn("kop-upkeep", move || upkeep.run(&tasks_from))?,
-            spawn("kop-writer", move || writer.run(&commands_from))?,
-        ];
+
+        let (commands, commands_from) = mpsc::channel();
+        let opened = Opened::new(keyspaces.clone());
+        let ground = Ground {
+            opened: opened.clone(),
+            database: directory.database(),
+            topics: Arc::clone(&topics),
+            options: options.clone(),
+            commands: commands.clone(),
+        };
+        let upkeep = ground
+            .keep_up(&keyspaces, removals)
+            .map_err(OpenStoreError::Thread)?;
+        let writer = Writer::new(ground, keyspaces, upkeep, acknowledged);
+        let writer = thread::Builder::new()
+            .name("kop-writer".to_owned())
+            .spawn(move || writer.run(commands_from))
+            .map_err(OpenStoreError::Thread)?;
         let readers = Arc::new(Semaphore::new(READERS));
         Ok(Self {
             topics,
             commands,
             readers,
             abandoned: Arc::default(),
-            keyspaces,
+            opened,
             durability: options.durability,
-            threads,
+            writer: Some(writer),
             directory,
         })
     }
@@ -198,12 +250,15 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Either thread may have ended before, after a close.
+        // It may have ended before, after a close.
         let _ = self.commands.send(Command::Close(None));
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!(directory = %self.directory.path().display(), "store thread panicked");
-            }
+        if self
+            .writer
+            .take()
+            .is_some_and(|writer| writer.join().is_err())
+        {
+            let directory = self.directory.path().display();
+            tracing::error!(%directory, "store thread panicked");
         }
     }
 }
@@ -216,19 +271,50 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-fn spawn(
-    name: &str,
-    run: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, OpenStoreError> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(run)
-        .map_err(OpenStoreError::Thread)
-}
-
 impl Keyspaces {
-    fn open(directory: &Directory) -> fjall::Result<Self> {
-        let database = Database::builder(directory.database())
+    /// Writes a batch: durably, if it says so, and then everything written before is durable as well.
+    pub(crate) fn commit(
+        &self,
+        writes: OwnedWriteBatch,
+        mode: Option<PersistMode>,
+    ) -> fjall::Result<()> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let mut unsure = locked(&self.unsure);
+        unsure.get_or_insert_with(|| self.database.seqno());
+        writes.durability(mode).commit()?;
+        if mode.is_some() {
+            *unsure = None;
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable that was written.
+    pub(crate) fn persist(&self, mode: PersistMode) -> fjall::Result<()> {
+        let mut unsure = locked(&self.unsure);
+        self.database.persist(mode)?;
+        *unsure = None;
+        Ok(())
+    }
+
+    /// Where a log ends that begins at `start`.
+    pub(crate) fn end(&self, log: LogId, start: Offset) -> Result<Offset, Cause> {
+        let end = match self.batches.prefix(log.prefix()).next_back() {
+            Some(last) => BatchKey::decode(&last.key()?)?.end(),
+            None => start,
+        };
+        // Truncation keeps the batch that holds the new start, or leaves nothing behind it.
+        Ok(end.max(start))
+    }
+
+    /// Sequence number below which all writes are durable.
+    pub(crate) fn durable_below(&self) -> u64 {
+        locked(&self.unsure).unwrap_or_else(|| self.database.seqno())
+    }
+
+    pub(crate) fn open(database: &Path) -> fjall::Result<Self> {
+        let database = Database::builder(database)
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
             .worker_threads(1)
@@ -255,6 +341,7 @@ impl Keyspaces {
             database,
             batches,
             meta,
+            unsure: Arc::default(),
         })
     }
 }
@@ -262,12 +349,7 @@ impl Keyspaces {
 /// Reads the topics, the bounds of their logs, and what was still to be removed.
 fn load(keyspaces: &Keyspaces, defaults: &TopicDefaults) -> Result<(Topics, Vec<Removal>), Cause> {
     let topics = Topics::default();
-    let mut removals = Vec::new();
-    for item in keyspaces.meta.prefix(format::REMOVED) {
-        let (key, value) = item.into_inner()?;
-        let (topic, partitions) = format::removed_of(&key, &value)?;
-        removals.push(Removal::Topic { topic, partitions });
-    }
+    let mut removals = deleted(keyspaces)?;
     for item in keyspaces.meta.prefix(format::TOPICS) {
         let (key, value) = item.into_inner()?;
         let topic = format::topic_of(&key, &value)?;
@@ -276,6 +358,17 @@ fn load(keyspaces: &Keyspaces, defaults: &TopicDefaults) -> Result<(Topics, Vec<
         topics.insert(Entry { topic, live, logs });
     }
     Ok((topics, removals))
+}
+
+/// The deleted topics of which something may still be there.
+pub(crate) fn deleted(keyspaces: &Keyspaces) -> Result<Vec<Removal>, Cause> {
+    let mut removals = Vec::new();
+    for item in keyspaces.meta.prefix(format::REMOVED) {
+        let (key, value) = item.into_inner()?;
+        let (topic, partitions) = format::removed_of(&key, &value)?;
+        removals.push(Removal::Topic { topic, partitions });
+    }
+    Ok(removals)
 }
 
 fn load_logs(
@@ -294,12 +387,7 @@ fn load_logs(
             Some(value) => Offset(format::number_of(&value, "first offset of a log")?),
             None => Offset(0),
         };
-        let end = match keyspaces.batches.prefix(id.prefix()).next_back() {
-            Some(last) => BatchKey::decode(&last.key()?)?.end(),
-            None => start,
-        };
-        // Truncation keeps the batch that holds the new start, or leaves nothing behind it.
-        let high = end.max(start);
+        let high = keyspaces.end(id, start)?;
         if start > Offset(0) {
             removals.push(Removal::Before {
                 log: id,

@@ -5,6 +5,8 @@
 //! | `format` | the line `kop embedded store 2` |
 //! | `format.new` | the same; the store is being made or brought to this version, and the line does not count yet |
 //! | `lock` | locked by the process that has the store open |
+//! | `acknowledged` | one line: what was acknowledged last, to notice when the store has lost it |
+//! | `probe` | for a moment: whether the disk takes writes again |
 //! | `db/` | the key-value store |
 //!
 //! Two keyspaces. Numbers are big-endian, so that keys sort as numbers do. A *log* is one partition

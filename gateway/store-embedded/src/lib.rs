@@ -12,6 +12,7 @@
 //!   much, and in compacted topics what was superseded.
 //!
 //! What the directory holds is described in the module `format`.
+mod acknowledged;
 mod catalog;
 mod clock;
 mod config;
@@ -21,6 +22,7 @@ mod examine;
 mod format;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod journal;
 mod live;
 mod log;
 mod partition;

@@ -38,7 +38,10 @@ impl EmbeddedPartition {
             .map_err(closed)?;
         let (engine, log) = (Arc::clone(&self.engine), Arc::clone(&self.log));
         let task = tokio::task::spawn_blocking(move || {
-            let answer = read(&engine.keyspaces, &log);
+            let answer = match engine.opened.get() {
+                Some(keyspaces) => read(&keyspaces, &log),
+                None => Err(ReadError::Unavailable(Stopped::Reopening.into())),
+            };
             drop(permit);
             answer
         });

@@ -1,6 +1,6 @@
 //! Reading from disk. These calls block.
 use bytes::Bytes;
-use fjall::Keyspace;
+use fjall::{Keyspace, LsmError};
 use kop_store::{ReadError, ReadLimit, TimestampedOffset};
 use kop_wire::{Batch, BatchError, Offset, Timestamp};
 
@@ -32,7 +32,12 @@ pub(crate) fn batches(
         }
     }
     for item in batches.range(start..end) {
-        let (_, value) = item.into_inner().map_err(unavailable)?;
+        let value = match item.into_inner() {
+            Ok((_, value)) => value,
+            // What is before it is of use; whoever reads on is told.
+            Err(_) if !chunks.is_empty() => break,
+            Err(error) => return Err(unavailable_at(error, log, from)),
+        };
         if !chunks.fits(value.len()) {
             break;
         }
@@ -108,6 +113,27 @@ fn first_record(
     Ok(None)
 }
 
+/// The same, where it is known what was to be read.
+fn unavailable_at(error: fjall::Error, log: LogId, from: Offset) -> ReadError {
+    match unavailable(error) {
+        ReadError::Unreadable(why) => {
+            let LogId { topic, partition } = log;
+            ReadError::Unreadable(format!(
+                "records at offset {from} of partition {partition} of the topic with the id {topic} \
+                 are damaged on the disk ({why})"
+            ))
+        }
+        error => error,
+    }
+}
+
 pub(crate) fn unavailable(error: fjall::Error) -> ReadError {
-    ReadError::Unavailable(error.into())
+    match error {
+        fjall::Error::Io(error) | fjall::Error::Storage(LsmError::Io(error)) => {
+            ReadError::Unavailable(error.into())
+        }
+        // Trying again reads the same.
+        fjall::Error::Storage(damage) => ReadError::Unreadable(damage.to_string()),
+        error => ReadError::Unavailable(error.into()),
+    }
 }

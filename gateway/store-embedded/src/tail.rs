@@ -87,6 +87,10 @@ impl Chunks {
         size <= self.left || (self.at_least_one && self.chunks.is_empty())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
     pub(crate) fn push(&mut self, chunk: Bytes) {
         self.left = self.left.saturating_sub(chunk.len());
         self.chunks.push(chunk);

@@ -15,7 +15,10 @@ use kop_store::{
 use kop_wire::{Batch, BatchBuilder, Compression, Offset, Record, Timestamp, TopicName};
 use tempfile::TempDir;
 
-use crate::{Clock, Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore, OpenStoreError};
+use crate::{
+    Clock, Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore, OpenStoreError,
+    engine::Keyspaces,
+};
 
 mod compaction;
 mod directory;
@@ -112,6 +115,11 @@ async fn create(store: &EmbeddedStore, topic: &str, partitions: u32) -> Embedded
         .await
         .unwrap();
     partition(store, topic, 0).await
+}
+
+/// The key-value store's handles, without which the store is not closed.
+fn keyspaces(store: &EmbeddedStore) -> Keyspaces {
+    store.engine.opened.get().unwrap()
 }
 
 async fn partition(store: &EmbeddedStore, topic: &str, index: i32) -> EmbeddedPartition {

@@ -47,6 +47,10 @@ impl Topics {
         })
     }
 
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.read(|topics| topics.values().cloned().collect())
+    }
+
     pub(crate) fn get(&self, name: &TopicName) -> Option<Entry> {
         self.read(|topics| topics.get(name).cloned())
     }

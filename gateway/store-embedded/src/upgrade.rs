@@ -19,7 +19,6 @@ pub(crate) fn from_1(keyspaces: &Keyspaces) -> Result<(), Cause> {
         kept.map_err(|_| Damaged("table of topic options"))?;
         writes.insert(&keyspaces.meta, key, format::topic_value(&topic));
     }
-    writes.commit()?;
-    keyspaces.database.persist(PersistMode::SyncAll)?;
+    keyspaces.commit(writes, Some(PersistMode::SyncAll))?;
     Ok(())
 }

@@ -3,11 +3,13 @@
 //! up the writer thread, which alone moves the start of a log.
 use std::{
     collections::HashMap,
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -45,6 +47,42 @@ pub(crate) enum Task {
     Check(Reply<()>),
 }
 
+/// The thread while it runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// Without them the thread ends.
+    tasks: Option<mpsc::Sender<Task>>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Running {
+    /// Gives the thread something to do; where it has ended, the next start of the store does it.
+    pub(crate) fn send(&self, task: Task) {
+        if let Some(tasks) = &self.tasks {
+            let _ = tasks.send(task);
+        }
+    }
+
+    /// Has the thread leave everything as it is, and end.
+    pub(crate) fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.tasks = None;
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn join(mut self) {
+        self.stop();
+        if self.thread.join().is_err() {
+            tracing::error!("upkeep of the store panicked");
+        }
+    }
+}
+
 /// What the thread works with. Only it moves what stands here.
 pub(crate) struct Upkeep {
     keyspaces: Keyspaces,
@@ -74,13 +112,27 @@ impl Upkeep {
         }
     }
 
-    /// Set it, and the thread leaves the rest to the next start.
-    pub(crate) fn stop_switch(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.stop)
+    /// Begins, with what was still to be removed.
+    pub(crate) fn start(self, removals: Vec<Removal>) -> io::Result<Running> {
+        let (tasks, tasks_from) = mpsc::channel();
+        for removal in removals {
+            // The receiver is right here.
+            let _ = tasks.send(Task::Remove(removal));
+        }
+        let stop = Arc::clone(&self.stop);
+        let thread = thread::Builder::new()
+            .name("kop-upkeep".to_owned())
+            .spawn(move || self.run(&tasks_from))?;
+        let tasks = Some(tasks);
+        Ok(Running {
+            tasks,
+            stop,
+            thread,
+        })
     }
 
     /// Serves until the writer thread, which holds the other end, has ended.
-    pub(crate) fn run(mut self, tasks: &mpsc::Receiver<Task>) {
+    fn run(mut self, tasks: &mpsc::Receiver<Task>) {
         let mut due = Instant::now() + EVERY;
         loop {
             let left = due.saturating_duration_since(Instant::now());
@@ -113,7 +165,9 @@ impl Upkeep {
             &self.stop,
         );
         if let Err(error) = removed {
-            tracing::warn!(%error, ?removal, "not removed; the next start tries again");
+            if !self.stopped() {
+                tracing::warn!(%error, ?removal, "not removed; the next start tries again");
+            }
             self.counted.clear();
         }
     }
@@ -136,7 +190,9 @@ impl Upkeep {
                 }
             }
         }
-        if let Err(error) = self.space.give_back(&self.keyspaces) {
+        if let Err(error) = self.space.give_back(&self.keyspaces)
+            && !self.stopped()
+        {
             tracing::warn!(%error, "space not given back; it is tried again");
         }
     }

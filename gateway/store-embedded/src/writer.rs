@@ -2,12 +2,11 @@
 //! syncs once, and answers everyone: the more producers wait, the fewer syncs each costs.
 use std::{
     collections::HashMap,
+    io,
     ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    time::Instant,
 };
 
 use fjall::PersistMode;
@@ -19,16 +18,24 @@ use kop_wire::{Offset, TopicName};
 use tokio::sync::oneshot;
 
 use crate::{
-    EmbeddedOptions, engine::Keyspaces, format::LogId, log::Log, producers::Appender,
-    topics::Topics, upkeep::Task,
+    EmbeddedOptions,
+    acknowledged::Acknowledged,
+    engine::{Keyspaces, Opened},
+    format::LogId,
+    log::Log,
+    producers::Appender,
+    topics::Topics,
+    upkeep::{self, Removal, Upkeep},
 };
 
 mod append;
 mod change;
 mod commit;
+mod revival;
 
 pub(crate) use append::{AbandonedBytes, MAX_BATCH, Offered};
 use commit::Group;
+use revival::Revived;
 
 /// The most of one group, in bytes of batches; a single batch may be larger.
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
@@ -95,65 +102,129 @@ pub(crate) struct ConfigChange {
     pub(crate) to: TopicConfig,
 }
 
-/// The store takes no writes any more.
-#[derive(Debug, thiserror::Error)]
+/// The store takes no writes any more, or not now.
+#[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Stopped {
     #[error("the store is closed")]
     Closed,
-    /// What is on the disk after a failed write or sync is not known, so nothing is written after it.
-    #[error("an earlier write failed; the store takes no more until it is opened again")]
-    Failed,
+    /// What is on the disk after a failed write or sync is not known, so nothing is written after it
+    /// until the store has been opened again.
+    #[error("the disk takes no writes: {0}")]
+    Failed(Arc<str>),
+    /// It takes a moment.
+    #[error("the store is being opened again after a failed write")]
+    Reopening,
+}
+
+/// What outlives the key-value store's being closed and opened again.
+pub(crate) struct Ground {
+    pub(crate) opened: Opened,
+    /// Where the key-value store is.
+    pub(crate) database: PathBuf,
+    pub(crate) topics: Arc<Topics>,
+    pub(crate) options: EmbeddedOptions,
+    /// This thread's own.
+    pub(crate) commands: mpsc::Sender<Command>,
+}
+
+impl Ground {
+    /// Starts the upkeep, with what was still to be removed.
+    pub(crate) fn keep_up(
+        &self,
+        keyspaces: &Keyspaces,
+        removals: Vec<Removal>,
+    ) -> io::Result<upkeep::Running> {
+        let upkeep = Upkeep::new(
+            keyspaces.clone(),
+            Arc::clone(&self.topics),
+            self.options.clone(),
+            self.commands.clone(),
+        );
+        upkeep.start(removals)
+    }
+
+    /// Nobody waits for anything to be written any more.
+    fn close_logs(&self) {
+        for log in self.topics.logs() {
+            log.change(|bounds| bounds.closed = true);
+        }
+    }
 }
 
 pub(crate) struct Writer {
+    ground: Ground,
     keyspaces: Keyspaces,
-    topics: Arc<Topics>,
-    options: EmbeddedOptions,
     appenders: HashMap<LogId, (Arc<Log>, Appender)>,
     recent: commit::RecentBatches,
     /// Bytes of batches since the last flush began.
     unflushed: usize,
-    tasks: mpsc::Sender<Task>,
-    stop_upkeep: Arc<AtomicBool>,
-    /// A write failed. What the appenders hold may differ from what is stored.
-    failed: bool,
+    upkeep: upkeep::Running,
+    /// The note of what is durable.
+    acknowledged: Acknowledged,
+    /// Why a write failed. What the appenders hold may differ from what is stored.
+    failed: Option<fjall::Error>,
+    /// When that happened last.
+    last_failure: Option<Instant>,
 }
 
 impl Writer {
     pub(crate) fn new(
+        ground: Ground,
         keyspaces: Keyspaces,
-        topics: Arc<Topics>,
-        options: EmbeddedOptions,
-        (tasks, stop_upkeep): (mpsc::Sender<Task>, Arc<AtomicBool>),
+        upkeep: upkeep::Running,
+        acknowledged: Acknowledged,
     ) -> Self {
         Self {
+            ground,
             keyspaces,
-            topics,
-            options,
             appenders: HashMap::new(),
             recent: commit::RecentBatches::new(TAIL_BYTES),
             unflushed: 0,
-            tasks,
-            stop_upkeep,
-            failed: false,
+            upkeep,
+            acknowledged,
+            failed: None,
+            last_failure: None,
         }
     }
 
     /// Serves until it is told to close, or until no one can ask any more.
-    pub(crate) fn run(mut self, commands: &mpsc::Receiver<Command>) {
-        let mut reply = None;
+    pub(crate) fn run(mut self, commands: mpsc::Receiver<Command>) {
+        let (reply, closed, upkeep) = loop {
+            let closing = self.serve(&commands);
+            let Some(error) = self.failed.take() else {
+                let closed = self.close();
+                break (closing, closed, self.upkeep);
+            };
+            match self.revive(error, closing, &commands) {
+                Revived::Writer(writer) => self = *writer,
+                Revived::Closed {
+                    reply,
+                    reason,
+                    upkeep,
+                } => break (reply, Err(Stopped::Failed(reason).into()), upkeep),
+            }
+        };
+        if let Some(reply) = reply {
+            let _ = reply.send(closed.map_err(CatalogError::Unavailable));
+        }
+        // Whoever waits for an answer does not get one any more, the upkeep included.
+        drop(commands);
+        upkeep.join();
+    }
+
+    /// Serves until it is told to close, or a write fails.
+    fn serve(&mut self, commands: &mpsc::Receiver<Command>) -> Closing {
         while let Ok(first) = commands.recv() {
             let (group, closing) = self.gather(first, commands);
             self.commit(group);
             if let Some(closing) = closing {
-                reply = closing;
-                break;
+                return closing;
+            }
+            if self.failed.is_some() {
+                return None;
             }
         }
-        let closed = self.close();
-        if let Some(reply) = reply {
-            let _ = reply.send(closed.map_err(CatalogError::Unavailable));
-        }
+        None
     }
 
     /// Takes commands into a group until it is full, nothing waits, or one changes the topics: the
@@ -163,7 +234,7 @@ impl Writer {
         first: Command,
         commands: &mpsc::Receiver<Command>,
     ) -> (Group, Option<Closing>) {
-        let mut group = Group::new(&self.keyspaces, self.options.clock.now_ms());
+        let mut group = Group::new(&self.keyspaces, self.ground.options.clock.now_ms());
         let mut next = Some(first);
         let mut taken = 0;
         while let Some(command) = next {
@@ -203,7 +274,7 @@ impl Writer {
                 }
                 #[cfg(test)]
                 Command::Check(reply) => {
-                    let _ = self.tasks.send(Task::Check(reply));
+                    self.upkeep.send(upkeep::Task::Check(reply));
                     false
                 }
                 Command::AllocateProducerIds { count, reply } => {
@@ -222,19 +293,14 @@ impl Writer {
 
     /// Saves the producer states and brings everything to the disk.
     fn close(&mut self) -> Result<(), Cause> {
-        self.stop_upkeep.store(true, Ordering::Relaxed);
-        for log in self.topics.logs() {
-            log.change(|bounds| bounds.closed = true);
-        }
-        if self.failed {
-            return Err(Stopped::Failed.into());
-        }
-        let mut group = Group::new(&self.keyspaces, self.options.clock.now_ms());
+        self.upkeep.stop();
+        self.ground.close_logs();
+        let mut group = Group::new(&self.keyspaces, self.ground.options.clock.now_ms());
         for (log, appender) in self.appenders.values_mut() {
             appender.save(log, &self.keyspaces, &mut group.writes, group.now_ms);
         }
-        group.writes.commit()?;
-        self.keyspaces.database.persist(PersistMode::SyncAll)?;
+        self.keyspaces.commit(group.writes, None)?;
+        self.keyspaces.persist(PersistMode::SyncAll)?;
         Ok(())
     }
 }

@@ -135,6 +135,10 @@ pub enum AppendError {
     /// Whether the batch was written is not known; the client retries.
     #[error("store unavailable")]
     Unavailable(#[source] Cause),
+    /// The engine's disk takes no writes now, and nothing of the batch was stored; asking again later
+    /// may help.
+    #[error("not stored")]
+    Storage(#[source] Cause),
 }
 
 /// Why a log was not made to begin later.

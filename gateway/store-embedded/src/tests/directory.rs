@@ -44,6 +44,7 @@ fn a_first_start_that_was_interrupted_is_no_obstacle() {
     // As a kill leaves it that comes while the key-value store is being made.
     fs::rename(whole.path().join("format"), whole.path().join("format.new")).unwrap();
     fs::remove_file(whole.path().join("db/version")).unwrap();
+    fs::remove_file(whole.path().join("acknowledged")).unwrap();
     open(whole.path());
     assert!(whole.path().join("format").exists());
     assert!(!whole.path().join("format.new").exists());
@@ -99,6 +100,40 @@ fn a_path_that_is_no_directory_is_named() {
         .err()
         .unwrap();
     assert!(message.contains(file.to_str().unwrap()), "{message}");
+}
+
+#[tokio::test]
+async fn a_store_that_lost_what_it_acknowledged_says_so_until_it_is_told_to_go_on() {
+    let directory = temporary();
+    let store = open(directory.path());
+    let log = create(&store, "a", 1).await;
+    for _ in 0..3 {
+        append(&log, plain(1)).await;
+    }
+    let journal = directory.path().join("db/0.jnl");
+    // Closing writes some more.
+    let bytes = fs::read(&journal).unwrap();
+    drop((log, store));
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    fs::write(&journal, &bytes[..end]).unwrap();
+
+    let refused = try_open(directory.path());
+    let Err(OpenStoreError::Damaged { source, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    let message = source.to_string();
+    assert!(message.contains("topic a"), "{message}");
+    assert!(
+        message.contains("up to offset 3, and end at 2"),
+        "{message}"
+    );
+    // Looking at it has not changed that.
+    assert!(try_open(directory.path()).is_err());
+
+    fs::remove_file(directory.path().join("acknowledged")).unwrap();
+    let store = open(directory.path());
+    let log = partition(&store, "a", 0).await;
+    assert_eq!(append(&log, plain(1)).await.base_offset, Offset(2));
 }
 
 #[tokio::test]

@@ -73,8 +73,9 @@ async fn a_directory_of_the_first_format_is_brought_up_to_date() {
     // What the first format held of a topic, and nothing else was different.
     let id = store.find(&name("a")).await.unwrap().unwrap().id;
     let value = format!(r#"{{"id":"{id}","partitions":1}}"#);
-    let meta = &store.engine.keyspaces.meta;
+    let meta = keyspaces(&store).meta;
     meta.insert("topic/a", value).unwrap();
+    drop(meta);
     store.close().await.unwrap();
     drop((log, store));
     let format = directory.path().join("format");
@@ -184,9 +185,8 @@ async fn commits_that_were_superseded_take_no_room() {
     for n in 1..15_000 {
         append(&log, commit("often", n)).await;
     }
-    let batches = &store.engine.keyspaces.batches;
     store.tidy().await;
-    assert_eq!(batches.iter().count(), 2);
+    assert_eq!(keyspaces(&store).batches.iter().count(), 2);
     drop((log, store));
 
     let store = open(directory.path());
@@ -230,8 +230,8 @@ async fn what_was_deleted_takes_no_room() {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
         let store = open(directory.path());
-        let left = store.engine.keyspaces.batches.iter().count();
-        let notes = store.engine.keyspaces.meta.iter().count();
+        let left = keyspaces(&store).batches.iter().count();
+        let notes = keyspaces(&store).meta.iter().count();
         if (left, notes) == (0, 0) {
             break;
         }

@@ -172,7 +172,7 @@ impl Upkeep {
             }
             if writes.len() >= AT_ONCE || bytes >= BYTES_AT_ONCE {
                 let full = std::mem::replace(&mut writes, self.keyspaces.database.batch());
-                full.commit()?;
+                self.keyspaces.commit(full, None)?;
                 self.space.wrote(&self.keyspaces, bytes)?;
                 bytes = 0;
                 if self.stopped() {
@@ -180,16 +180,18 @@ impl Upkeep {
                 }
             }
         }
-        writes.commit()?;
+        self.keyspaces.commit(writes, None)?;
         self.done(log, to, &left)
     }
 
     /// Notes how far the log has been compacted, once that is as durable as anything.
     fn done(&mut self, log: &Log, to: Offset, left: &Left) -> Result<(), Cause> {
         let mode: PersistMode = self.options.durability.persist_mode();
-        self.keyspaces.database.persist(mode)?;
+        self.keyspaces.persist(mode)?;
         let note = format::cleaned_value(to, left.horizon_ms);
-        self.keyspaces.meta.insert(log.id.cleaned_key(), note)?;
+        let mut noted = self.keyspaces.database.batch();
+        noted.insert(&self.keyspaces.meta, log.id.cleaned_key(), note);
+        self.keyspaces.commit(noted, None)?;
         // Readers at the end have seen what was left out; those who come later shall not.
         locked(&log.tail).forget_below(to);
         let counted = self.counted.entry(log.id).or_default();

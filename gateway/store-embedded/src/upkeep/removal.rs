@@ -60,7 +60,7 @@ pub(super) fn remove(
         writes.remove(&keyspaces.meta, log.cleaned_key());
     }
     writes.remove(&keyspaces.meta, format::removed_key(topic));
-    Ok(writes.commit()?)
+    Ok(keyspaces.commit(writes, None)?)
 }
 
 fn remove_batches(
@@ -84,7 +84,7 @@ fn remove_batches(
             space.freed(size);
         }
         let is_more = writes.len() >= AT_ONCE;
-        writes.commit()?;
+        keyspaces.commit(writes, None)?;
         if !is_more {
             break;
         }

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use kop_store::{AppendError, Appended, Cause, producer_state::Verdict};
 use kop_wire::{Batch, Offset, Timestamp, TimestampType};
 
-use super::{Group, Reply, Stopped, Writer, commit::Effect};
+use super::{Group, Reply, Writer, commit::Effect};
 use crate::{
     engine::{Keyspaces, locked},
     format::{BatchKey, LogId},
@@ -110,9 +110,6 @@ impl Writer {
         log: &Arc<Log>,
         batch: &Batch,
     ) -> Result<Placed, AppendError> {
-        if self.failed {
-            return Err(AppendError::Unavailable(Stopped::Failed.into()));
-        }
         if log.bounds().deleted {
             return Err(AppendError::Deleted);
         }

@@ -8,7 +8,7 @@ use kop_store::{
 use kop_wire::{Offset, TopicName};
 use uuid::Uuid;
 
-use super::{ConfigChange, Group, Reply, Stopped, Writer, append::appender, commit::Effect};
+use super::{ConfigChange, Group, Reply, Writer, append::appender, commit::Effect};
 use crate::{
     config,
     format::{self, LogId},
@@ -42,7 +42,7 @@ impl Writer {
         let meta = &self.keyspaces.meta;
         let (key, value) = (format::topic_key(&topic.name), format::topic_value(&topic));
         group.writes.insert(meta, key, value);
-        let live = Arc::new(Live::of(&topic, &self.options.defaults));
+        let live = Arc::new(Live::of(&topic, &self.ground.options.defaults));
         let logs = empty_logs(&topic, &live, 0..topic.partitions).collect();
         group.effects.push(Effect::Created {
             entry: Entry { topic, live, logs },
@@ -51,9 +51,6 @@ impl Writer {
     }
 
     fn may_create(&self, new: &NewTopic) -> Result<(), CreateError> {
-        if self.failed {
-            return Err(CreateError::Unavailable(Stopped::Failed.into()));
-        }
         if new.partitions == 0 || new.partitions > MAX_PARTITIONS {
             let given = new.partitions;
             return Err(CreateError::Refused(format!(
@@ -65,8 +62,8 @@ impl Writer {
                 "names with tenant and namespace are for a store on Pulsar".to_owned(),
             ));
         }
-        config::supports(&new.config, self.options.durability)?;
-        match self.topics.find(&new.name) {
+        config::supports(&new.config, self.ground.options.durability)?;
+        match self.ground.topics.find(&new.name) {
             Some(_) => Err(CreateError::Exists(new.name.clone())),
             None => Ok(()),
         }
@@ -102,10 +99,7 @@ impl Writer {
     }
 
     fn may_grow(&self, name: &TopicName, partitions: u32) -> Result<Entry, GrowError> {
-        if self.failed {
-            return Err(GrowError::Unavailable(Stopped::Failed.into()));
-        }
-        let entry = self.topics.get(name);
+        let entry = self.ground.topics.get(name);
         let entry = entry.ok_or_else(|| GrowError::Unknown(name.clone()))?;
         let has = entry.topic.partitions;
         if partitions <= has {
@@ -147,12 +141,9 @@ impl Writer {
 
     fn may_configure(&self, change: &ConfigChange) -> Result<Entry, ConfigureError> {
         let ConfigChange { topic, from, to } = change;
-        if self.failed {
-            return Err(ConfigureError::Unavailable(Stopped::Failed.into()));
-        }
-        let entry = self.topics.get(topic);
+        let entry = self.ground.topics.get(topic);
         let entry = entry.ok_or_else(|| ConfigureError::Unknown(topic.clone()))?;
-        config::supports(to, self.options.durability)?;
+        config::supports(to, self.ground.options.durability)?;
         if entry.topic.config != *from {
             return Err(ConfigureError::Changed(topic.clone()));
         }
@@ -165,8 +156,7 @@ impl Writer {
         topic: &TopicName,
         reply: Reply<Result<(), DeleteError>>,
     ) {
-        let entry = match self.topics.get(topic) {
-            _ if self.failed => Err(DeleteError::Unavailable(Stopped::Failed.into())),
+        let entry = match self.ground.topics.get(topic) {
             None => Err(DeleteError::Unknown(topic.clone())),
             Some(entry) => Ok(entry),
         };
@@ -198,9 +188,7 @@ impl Writer {
         // Appends of this group are not in the log yet. To whoever asks they have not happened: none
         // of them has been answered.
         let bounds = log.bounds();
-        let refused = if self.failed {
-            Some(TruncateError::Unavailable(Stopped::Failed.into()))
-        } else if bounds.deleted {
+        let refused = if bounds.deleted {
             Some(TruncateError::Deleted)
         } else if offset > bounds.high {
             Some(TruncateError::OutOfRange {
@@ -239,10 +227,10 @@ impl Writer {
         log: Arc<Log>,
         reply: Reply<Result<Offset, Cause>>,
     ) {
-        let saved = match () {
-            () if self.failed => Err(Stopped::Failed.into()),
-            () if log.bounds().deleted => Err("the topic was deleted".into()),
-            () => self.save_producers(group, &log),
+        let saved = if log.bounds().deleted {
+            Err("the topic was deleted".into())
+        } else {
+            self.save_producers(group, &log)
         };
         match saved {
             Ok(()) => group.effects.push(Effect::Settled { log, reply }),
@@ -266,12 +254,7 @@ impl Writer {
         count: u32,
         reply: Reply<Result<Range<i64>, CatalogError>>,
     ) {
-        let ids = if self.failed {
-            Err(Stopped::Failed.into())
-        } else {
-            next_producer_ids(&self.keyspaces, count)
-        };
-        match ids {
+        match next_producer_ids(&self.keyspaces, count) {
             Ok(ids) => {
                 let next = ids.end.to_be_bytes().to_vec();
                 group
@@ -287,7 +270,7 @@ impl Writer {
 
     /// Hands a removal to its thread; where that has ended, the next start of the store does it.
     pub(super) fn remove_later(&self, removal: Removal) {
-        let _ = self.tasks.send(Task::Remove(removal));
+        self.upkeep.send(Task::Remove(removal));
     }
 }
 

@@ -7,15 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fjall::OwnedWriteBatch;
+use fjall::{OwnedWriteBatch, PersistMode};
 use kop_store::{
     AppendError, Appended, CatalogError, Cause, ConfigureError, CreateError, DeleteError,
     GrowError, Topic, TruncateError,
 };
 use kop_wire::Offset;
 
-use super::{Reply, Stopped, Writer, append::Placed};
+use super::{Reply, Stopped, Writer, append::Placed, revival::reason};
 use crate::{
+    acknowledged::Fact,
     engine::{Keyspaces, locked},
     log::Log,
     topics::Entry,
@@ -95,16 +96,20 @@ impl Writer {
             bytes,
             ..
         } = group;
-        let written = writes
-            .durability(Some(self.options.durability.persist_mode()))
-            .commit();
-        if let Err(error) = written {
-            tracing::error!(%error, "write failed; the store takes no more until it is opened again");
-            self.failed = true;
+        let mode = self.ground.options.durability.persist_mode();
+        if let Err(error) = self.keyspaces.commit(writes, Some(mode)) {
+            let stopped = Stopped::Failed(reason(&error));
             for effect in effects {
-                effect.fail();
+                effect.fail(&stopped);
             }
+            self.failed = Some(error);
             return;
+        }
+        if let Some(fact) = effects.iter().rev().find_map(Effect::fact)
+            && let Err(error) = self.acknowledged.note(fact)
+        {
+            // What it says is still true, and only says less.
+            tracing::warn!(%error, "what was acknowledged last is not noted");
         }
         for effect in effects {
             self.apply(effect);
@@ -130,13 +135,13 @@ impl Writer {
         while flushing.is_ok() && batches.sealed_memtable_count() >= FLUSHING {
             if Instant::now() > deadline {
                 flushing = Err(fjall::Error::Poisoned);
+                break;
             }
             thread::sleep(Duration::from_millis(1));
+            // Fails where the thread that flushes has failed.
+            flushing = self.keyspaces.database.persist(PersistMode::Buffer);
         }
-        if let Err(error) = flushing {
-            tracing::error!(%error, "flush failed; the store takes no more until it is opened again");
-            self.failed = true;
-        }
+        self.failed = flushing.err();
     }
 
     fn apply(&mut self, effect: Effect) {
@@ -165,22 +170,22 @@ impl Writer {
             }
             Effect::Created { entry, reply } => {
                 let topic = entry.topic.clone();
-                self.topics.insert(entry);
+                self.ground.topics.insert(entry);
                 let _ = reply.send(Ok(topic));
             }
             Effect::Grown { entry, reply } => {
                 let topic = entry.topic.clone();
-                self.topics.insert(entry);
+                self.ground.topics.insert(entry);
                 let _ = reply.send(Ok(topic));
             }
             Effect::Configured { entry, reply } => {
                 let topic = entry.topic.clone();
-                entry.live.change(&topic, &self.options.defaults);
-                self.topics.insert(entry);
+                entry.live.change(&topic, &self.ground.options.defaults);
+                self.ground.topics.insert(entry);
                 let _ = reply.send(Ok(topic));
             }
             Effect::Deleted { entry, reply } => {
-                self.topics.remove(&entry.topic.name);
+                self.ground.topics.remove(&entry.topic.name);
                 for log in entry.logs.iter() {
                     self.appenders.remove(&log.id);
                     self.recent.forget(log);
@@ -213,11 +218,28 @@ impl Writer {
 }
 
 impl Effect {
-    fn fail(self) {
-        let cause = || Stopped::Failed.into();
+    /// What is true of the store once the effect is durable, if that can be told.
+    fn fact(&self) -> Option<Fact> {
+        match self {
+            Self::Appended { log, placed, .. } => match placed {
+                Placed::New { end, .. } => Some(Fact::End(log.id, *end)),
+                Placed::Duplicate { .. } => None,
+            },
+            Self::Created { entry, .. } | Self::Grown { entry, .. } => {
+                Some(Fact::Topic(entry.topic.id, entry.topic.partitions))
+            }
+            Self::Deleted { entry, .. } => Some(Fact::NoTopic(entry.topic.id)),
+            Self::Truncated { log, offset, .. } => Some(Fact::Start(log.id, *offset)),
+            Self::Configured { .. } | Self::Settled { .. } => None,
+            Self::Allocated { ids, .. } => Some(Fact::ProducerIds(ids.end)),
+        }
+    }
+
+    fn fail(self, stopped: &Stopped) {
+        let cause = || stopped.clone().into();
         match self {
             Self::Appended { reply, .. } => {
-                let _ = reply.send(Err(AppendError::Unavailable(cause())));
+                let _ = reply.send(Err(AppendError::Storage(cause())));
             }
             Self::Created { reply, .. } => {
                 let _ = reply.send(Err(CreateError::Unavailable(cause())));
