@@ -61,12 +61,17 @@ impl Acknowledged {
     /// Opens the note of the store in a directory, and gives what it says.
     pub(crate) fn open(directory: &Path) -> io::Result<(Self, Option<Fact>)> {
         let path = directory.join(FILE);
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let file = match options.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let file = options.create(true).open(&path)?;
+                // A note whose name is gone after a power cut tells of no loss.
+                File::open(directory)?.sync_all()?;
+                file
+            }
+            opened => opened?,
+        };
         let mut bytes = [0; LENGTH];
         let read = file.read_at(&mut bytes, 0)?;
         let said = bytes.get(..read).unwrap_or_default();
