@@ -277,13 +277,48 @@ impl Admin {
         self.json("brokers/configuration/runtime").await
     }
 
-    /// The ledgers of a topic (of one partition, where it has partitions).
+    /// The ledgers and properties of a topic (of one partition, where it has partitions).
     pub(crate) async fn internal_stats(
         &self,
         topic: &PulsarTopic,
     ) -> Result<InternalStats, AdminError> {
-        self.json(&format!("persistent/{}/internalStats", topic.path()))
-            .await
+        let path = format!("persistent/{}/internalStats", topic.path());
+        let mut stats: InternalStats = self.json(&path).await?;
+        if stats.properties.is_none() {
+            // Brokers of 3.0 tell the properties apart.
+            let properties = self.properties(topic).await?;
+            if stats.first().is_none() {
+                // What has come and filled a ledger meanwhile is counted by the index already.
+                stats = self.json(&path).await?;
+            }
+            stats.properties = Some(properties);
+        }
+        Ok(stats)
+    }
+
+    async fn properties(
+        &self,
+        topic: &PulsarTopic,
+    ) -> Result<BTreeMap<String, String>, AdminError> {
+        let path = format!("persistent/{}/properties", topic.path());
+        let body = self.call(Method::GET, &path, None).await?;
+        if body.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        parse(&path, &body)
+    }
+
+    /// Sets a property of a topic (of one partition, where it has partitions); its others stay. It
+    /// lives as long as the topic.
+    pub(crate) async fn set_property(
+        &self,
+        topic: &PulsarTopic,
+        name: &str,
+        value: &str,
+    ) -> Result<(), AdminError> {
+        let path = format!("persistent/{}/properties", topic.path());
+        let body = Body::typed("application/json", &BTreeMap::from([(name, value)]))?;
+        self.call(Method::PUT, &path, Some(body)).await.map(drop)
     }
 
     /// What one entry's metadata says; `None` where there is no such entry.

@@ -2,6 +2,7 @@
 use crate::{
     admin::{Admin, AdminError, EntryFacts, InternalStats, Position},
     entry::DecodeError,
+    log_start,
     naming::PulsarTopic,
 };
 
@@ -11,13 +12,32 @@ const ATTEMPTS: usize = 5;
 /// A log's first and last offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
-    /// The first offset that can be read.
-    pub(crate) log_start: i64,
+    pub(crate) start: Start,
     /// One past the last record: markers at the end do not count, since no reader is given them. So
     /// every offset below is either a record or a gap that a record behind it shows.
     pub(crate) high: i64,
     /// The last entry, marker or not: the next one's offsets follow its index.
     pub(crate) last: Option<Anchor>,
+}
+
+/// Where a log begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// The first offset that Pulsar holds.
+    pub(crate) stored: i64,
+    /// The first one that is given to anybody: the same, or later where records were deleted.
+    pub(crate) log: i64,
+}
+
+impl Start {
+    /// The start of a topic whose first entry begins with `stored`.
+    fn of(stats: &InternalStats, stored: i64) -> Self {
+        let deleted = log_start::recorded(stats).unwrap_or(stored);
+        Self {
+            stored,
+            log: stored.max(deleted),
+        }
+    }
 }
 
 /// An entry whose index is known for certain.
@@ -66,7 +86,10 @@ async fn of(
             .map_or(0, |index| index.saturating_add(1))
             .max(0);
         return Ok(Some(Bounds {
-            log_start: high,
+            start: Start {
+                stored: high,
+                log: high,
+            },
             high,
             last: None,
         }));
@@ -75,7 +98,7 @@ async fn of(
         return Ok(None);
     };
     let index = facts.index.ok_or(DecodeError::NoIndex)?;
-    let log_start = if first == last {
+    let stored = if first == last {
         base(facts)?
     } else {
         let Some(facts) = admin.entry(topic, first).await? else {
@@ -91,8 +114,8 @@ async fn of(
         index,
     };
     Ok(Some(Bounds {
-        log_start,
-        high: high.max(log_start),
+        start: Start::of(stats, stored),
+        high: high.max(stored),
         last: Some(last),
     }))
 }
@@ -152,14 +175,17 @@ pub(crate) async fn end_before(
     Err(BoundsError::Changing)
 }
 
-/// The first offset that can be read now, with one look at the ledgers; `None` where they hold
-/// nothing.
-pub(crate) async fn log_start(
+/// Where the log begins now, with one look at the ledgers; `None` where they hold nothing.
+pub(crate) async fn start(
     admin: &Admin,
     topic: &PulsarTopic,
-) -> Result<Option<i64>, BoundsError> {
-    let Some(first) = admin.internal_stats(topic).await?.first() else {
+) -> Result<Option<Start>, BoundsError> {
+    let stats = admin.internal_stats(topic).await?;
+    let Some(first) = stats.first() else {
         return Ok(None);
     };
-    Ok(admin.entry(topic, first).await?.and_then(EntryFacts::base))
+    let facts = admin.entry(topic, first).await?;
+    Ok(facts
+        .and_then(EntryFacts::base)
+        .map(|stored| Start::of(&stats, stored)))
 }

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Not here yet: several gateways on one Pulsar (a second one is refused by the partitions' owner),
-//! deleting records by offset, snapshots of producer state.
+//! snapshots of producer state.
 mod admin;
 mod append;
 mod bounds;
@@ -28,6 +28,7 @@ mod examine;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod log;
+mod log_start;
 mod metrics;
 mod naming;
 mod offset_index;

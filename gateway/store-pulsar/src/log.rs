@@ -22,7 +22,7 @@ use tokio::{
 use crate::{
     admin::{AdminError, Position},
     append::Append,
-    bounds::Bounds,
+    bounds::{Bounds, Start},
     clock,
     entry::{self, Layout, Placed, Span},
     metrics::Metrics,
@@ -54,6 +54,8 @@ pub(crate) struct Log {
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Milliseconds since the epoch of the last read or append.
     used: AtomicU64,
+    /// Held while the log's start is moved.
+    pub(crate) moving_start: tokio::sync::Mutex<()>,
 }
 
 /// Whether a partition is served.
@@ -69,7 +71,7 @@ pub(crate) enum Life {
 }
 
 struct State {
-    log_start: i64,
+    start: Start,
     ring: Ring,
     index: OffsetIndex,
     times: TimeIndex,
@@ -116,16 +118,17 @@ impl Log {
             shared,
             appends,
             state: Mutex::new(State {
-                log_start: bounds.log_start,
+                start: bounds.start,
                 ring,
                 index: OffsetIndex::new(INDEX_POINTS, INDEX_SPACING),
-                times: TimeIndex::new(bounds.log_start, TIME_POINTS, INDEX_SPACING),
+                times: TimeIndex::new(bounds.start.log, TIME_POINTS, INDEX_SPACING),
                 seen: VecDeque::new(),
             }),
             high: watch::Sender::new(bounds.high),
             life: watch::Sender::new(Life::Serving),
             tasks: Mutex::new(Vec::new()),
             used: AtomicU64::new(clock::now_millis()),
+            moving_start: tokio::sync::Mutex::default(),
         }
     }
 
@@ -140,7 +143,7 @@ impl Log {
 
     pub(crate) fn watermarks(&self) -> Watermarks {
         let high = *self.high.borrow();
-        let log_start = self.state().log_start.min(high);
+        let log_start = self.log_start().min(high);
         Watermarks {
             log_start: Offset(log_start),
             last_stable: Offset(high),
@@ -149,7 +152,12 @@ impl Log {
     }
 
     pub(crate) fn log_start(&self) -> i64 {
-        self.state().log_start
+        self.state().start.log
+    }
+
+    /// The first offset that Pulsar holds, as far as is known.
+    pub(crate) fn stored_start(&self) -> i64 {
+        self.state().start.stored
     }
 
     pub(crate) fn high(&self) -> i64 {
@@ -222,7 +230,7 @@ impl Log {
     pub(crate) fn lookup(&self, from: i64, limit: ReadLimit) -> Lookup {
         let high = self.high();
         let state = self.state();
-        if from > high || from < state.log_start {
+        if from > high || from < state.start.log {
             return Lookup::OutOfRange;
         }
         if from == high {
@@ -345,8 +353,8 @@ impl Log {
         state
             .times
             .start(time)
-            .unwrap_or(state.log_start)
-            .max(state.log_start)
+            .unwrap_or(state.start.log)
+            .max(state.start.log)
     }
 
     /// The offset up to which the records' times are known.
@@ -359,11 +367,18 @@ impl Log {
         self.state().times.extend(base, end, time);
     }
 
-    /// The records before `offset` are gone.
-    pub(crate) fn trimmed(&self, offset: i64) {
+    /// The log begins there, or later.
+    pub(crate) fn begins(&self, start: Start) {
         let mut state = self.state();
-        state.log_start = state.log_start.max(offset);
-        state.index.trim_before(offset);
+        state.start.stored = state.start.stored.max(start.stored);
+        state.start.log = state.start.log.max(start.log);
+        state.index.trim_before(start.stored);
+    }
+
+    /// The records before `offset` have been deleted.
+    pub(crate) fn deleted_before(&self, offset: i64) {
+        let mut state = self.state();
+        state.start.log = state.start.log.max(offset);
     }
 
     /// Gives the memory of the newest batches back.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use kop_store::{ReadError, TimestampedOffset};
-use kop_wire::Timestamp;
+use kop_wire::{Offset, Timestamp};
 
 use crate::{
     entry::Placed,
@@ -30,7 +30,7 @@ pub(crate) async fn first_at(
         let batches = scan.next().await?;
         for placed in &batches {
             if latest(placed) >= time.0
-                && let Some(found) = first_in(placed, time)?
+                && let Some(found) = first_in(placed, time, Offset(log.log_start()))?
             {
                 return Ok(Some(found));
             }
@@ -44,13 +44,18 @@ pub(crate) async fn first_at(
     Ok(None)
 }
 
-fn first_in(placed: &Placed, time: Timestamp) -> Result<Option<TimestampedOffset>, ReadError> {
+/// The first one in a batch, at `from` or behind it: a log may begin within a batch.
+fn first_in(
+    placed: &Placed,
+    time: Timestamp,
+    from: Offset,
+) -> Result<Option<TimestampedOffset>, ReadError> {
     let shift = placed.base - placed.batch.header().base_offset;
     let unreadable = |error: kop_wire::BatchError| ReadError::Unreadable(error.to_string());
     for record in placed.batch.iter().map_err(unreadable)? {
         let record = record.map_err(unreadable)?;
-        if record.timestamp >= time {
-            let offset = record.offset + shift;
+        let offset = record.offset + shift;
+        if record.timestamp >= time && offset >= from {
             return Ok(Some(TimestampedOffset {
                 offset,
                 timestamp: record.timestamp,

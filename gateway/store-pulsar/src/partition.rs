@@ -14,6 +14,7 @@ use crate::{
     bounds::{self, BoundsError},
     entry::{Layout, Placed},
     log::{Life, Log, Lookup},
+    log_start,
     metrics::Metrics,
     naming::PulsarTopic,
     offset_time,
@@ -191,10 +192,8 @@ impl Partition for PulsarPartition {
         offset_time::first_at(&self.log, time).await
     }
 
-    async fn truncate_before(&self, _offset: Offset) -> Result<(), TruncateError> {
-        Err(TruncateError::Refused(
-            "records of a Pulsar topic cannot be deleted by offset; set a retention instead"
-                .to_owned(),
-        ))
+    async fn truncate_before(&self, offset: Offset) -> Result<(), TruncateError> {
+        self.log.touch();
+        log_start::delete_before(&self.log, offset.0).await
     }
 }

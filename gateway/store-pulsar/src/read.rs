@@ -251,7 +251,7 @@ async fn open(log: &Log, from: i64) -> Result<Cursor, StoreReadError> {
 
 /// Where a reader has to begin so that it soon comes to `from`.
 async fn start(log: &Log, from: i64) -> Result<ReaderStart, StoreReadError> {
-    if from == log.log_start() {
+    if from == log.stored_start() {
         return Ok(ReaderStart::Earliest);
     }
     let (below, above) = log.around(from);
@@ -284,13 +284,13 @@ async fn still_there(log: &Log, offset: i64) -> Result<(), StoreReadError> {
     let bounds = bounds::ask(&log.shared.admin, &log.topic)
         .await
         .map_err(|error| unavailable(log, error))?;
-    log.trimmed(bounds.log_start);
-    if offset >= bounds.log_start {
+    log.begins(bounds.start);
+    if offset >= bounds.start.log {
         return Ok(());
     }
     let high = Offset(log.high());
     Err(StoreReadError::OutOfRange {
-        log_start: Offset(bounds.log_start),
+        log_start: Offset(bounds.start.log),
         high,
     })
 }

@@ -147,9 +147,9 @@ pub(crate) async fn sweep(shared: Weak<Shared>) {
             if log.idle(now) > IDLE {
                 log.forget_ring();
             } else if sweeps.is_multiple_of(SWEEPS_PER_LOG_START)
-                && let Ok(Some(start)) = bounds::log_start(&shared.admin, &log.topic).await
+                && let Ok(Some(start)) = bounds::start(&shared.admin, &log.topic).await
             {
-                log.trimmed(start);
+                log.begins(start);
             }
         }
     }

@@ -37,7 +37,7 @@ pub(crate) struct InternalStats {
     #[serde(deserialize_with = "last_confirmed")]
     last_confirmed_entry: Option<(u64, i64)>,
     #[serde(default)]
-    properties: Option<BTreeMap<String, String>>,
+    pub(super) properties: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -112,10 +112,15 @@ impl InternalStats {
         })
     }
 
+    /// A property of the topic itself (of one partition, where it has partitions).
+    pub(crate) fn property(&self, name: &str) -> Option<&str> {
+        self.properties.as_ref()?.get(name).map(String::as_str)
+    }
+
     /// The index that the topic had reached when its ledgers last changed; `None` for a topic that
-    /// never had one, or where the broker does not tell.
+    /// never had one.
     pub(crate) fn index_on_record(&self) -> Option<i64> {
-        self.properties.as_ref()?.get("index")?.parse().ok()
+        self.property("index")?.parse().ok()
     }
 }
 

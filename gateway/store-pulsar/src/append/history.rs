@@ -226,7 +226,8 @@ async fn replay(
     end: i64,
     state: &mut ProducerState,
 ) -> Result<Option<i64>, HistoryError> {
-    if end <= log.log_start() {
+    // What was deleted still tells what producers have written.
+    if end <= log.stored_start() {
         return Ok(None);
     }
     let options = ReaderOptions {

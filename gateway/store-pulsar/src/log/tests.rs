@@ -41,7 +41,10 @@ fn log(class: TopicClass, high: i64) -> Log {
     let known = describe(&naming, &name, topic.clone(), &PartitionedTopic::default());
     let shared = Arc::new(Shared::new(options, client, admin));
     let bounds = Bounds {
-        log_start: high,
+        start: Start {
+            stored: high,
+            log: high,
+        },
         high,
         last: None,
     };
@@ -182,9 +185,23 @@ fn an_entry_seen_with_other_offsets_is_counted() {
 fn what_was_trimmed_is_out_of_range() {
     let log = log(TopicClass::UserData, 0);
     written(&log, 0, 0, &["a", "b"]);
-    log.trimmed(1);
+    log.begins(Start { stored: 1, log: 1 });
     assert!(matches!(log.lookup(0, PLENTY), Lookup::OutOfRange));
     assert_eq!(log.watermarks().log_start, Offset(1));
+}
+
+#[test]
+fn what_was_deleted_is_out_of_range_and_its_batch_is_still_found() {
+    let log = log(TopicClass::UserData, 0);
+    written(&log, 0, 0, &["a", "b"]);
+    log.deleted_before(1);
+    assert!(matches!(log.lookup(0, PLENTY), Lookup::OutOfRange));
+    assert_eq!(held(&log, 1), [(0, 2)]);
+    assert_eq!(log.around(1).0.map(|point| point.base), Some(0));
+    // What Pulsar still holds does not bring it back.
+    log.begins(Start { stored: 0, log: 0 });
+    assert_eq!(log.watermarks().log_start, Offset(1));
+    assert_eq!(log.stored_start(), 0);
 }
 
 #[test]

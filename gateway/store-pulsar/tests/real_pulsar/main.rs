@@ -7,6 +7,9 @@
 //! ```
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod deletion;
+mod trimming;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,12 +26,16 @@ use pulsar_client::{
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// What the engine leaves out.
-const LACKS: Capabilities = Capabilities {
-    truncates: false,
+/// What the engine does and leaves out.
+const CAPABILITIES: Capabilities = Capabilities {
+    truncates: true,
     configures: false,
 };
 
+const PLENTY: ReadLimit = ReadLimit {
+    max_bytes: 1 << 20,
+    at_least_one: true,
+};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn environment(name: &str) -> String {
@@ -165,7 +172,7 @@ async fn native_send(producer: &Producer, sequence_id: u64, value: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_what_every_store_keeps_in_pulsar_format() {
     let store = store(&options(EntryFormat::Pulsar)).await;
-    conformance::run_all(&store, LACKS).await;
+    conformance::run_all(&store, CAPABILITIES).await;
     assert_eq!(store.metrics().offset_mismatches, 0);
     store.close().await;
 }
@@ -173,7 +180,7 @@ async fn the_store_keeps_what_every_store_keeps_in_pulsar_format() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_what_every_store_keeps_in_kafka_format() {
     let store = store(&options(EntryFormat::Kafka)).await;
-    conformance::run_all(&store, LACKS).await;
+    conformance::run_all(&store, CAPABILITIES).await;
     assert_eq!(store.metrics().offset_mismatches, 0);
     store.close().await;
 }
@@ -387,11 +394,14 @@ async fn a_topic_that_is_deleted_by_others_is_gone() {
 }
 
 /// Has the broker move the partition away and back.
+/// The admin API's path of a partition's Pulsar topic.
+fn admin_url(name: &TopicName, rest: &str) -> String {
+    let admin = environment("KOP_TEST_PULSAR_ADMIN");
+    format!("{admin}/admin/v2/persistent/public/default/{name}-partition-0/{rest}")
+}
+
 async fn unload(name: &TopicName) {
-    let url = format!(
-        "{}/admin/v2/persistent/public/default/{name}-partition-0/unload",
-        environment("KOP_TEST_PULSAR_ADMIN")
-    );
+    let url = admin_url(name, "unload");
     let answer = reqwest::Client::new().put(url).send().await.unwrap();
     assert!(answer.status().is_success(), "{answer:?}");
 }
