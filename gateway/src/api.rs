@@ -31,6 +31,8 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
 mod describe_topic_partitions;
 mod elect_leaders;
 pub(crate) mod error;
@@ -270,6 +272,7 @@ pub(crate) static APIS: &[Api] = &[
     api!(OffsetForLeaderEpoch, 2..=4, Serial, offset_for_leader_epoch),
     api!(DescribeConfigs, 1..=4, Serial, describe_configs),
     api!(AlterConfigs, 0..=2, Serial, alter_configs),
+    api!(DescribeLogDirs, 1..=4, Serial, describe_log_dirs),
     api!(CreatePartitions, 0..=3, Serial, create_partitions),
     api!(ElectLeaders, 0..=2, Serial, elect_leaders),
     api!(
@@ -284,6 +287,7 @@ pub(crate) static APIS: &[Api] = &[
         Serial,
         list_partition_reassignments
     ),
+    api!(DescribeProducers, 0..=0, Serial, describe_producers),
     api!(DescribeCluster, 0..=2, Serial, describe_cluster),
     api!(
         DescribeTopicPartitions,

@@ -6,7 +6,7 @@ use kop_store::{
     AppendError, Appended, Catalog, CatalogError, ConfigureError, CreateError, DeleteError,
     Fetched, GrowError, NewTopic, OpenError, Partition, PartitionId, ReadError, ReadLimit,
     TimestampedOffset, Topic, TopicConfig, TopicDefaults, TopicSettings, TruncateError,
-    UnsupportedConfig, Watermarks,
+    UnsupportedConfig, Watermarks, producer_state::ActiveProducer,
 };
 use kop_store_embedded::{Clock, Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore};
 use kop_store_pulsar::{EntryFormat, PulsarOptions, PulsarPartition, PulsarStore};
@@ -254,6 +254,27 @@ impl Partition for StorePartition {
         match self {
             Self::Embedded(partition) => partition.offset_at(time).await,
             Self::Pulsar(partition) => partition.offset_at(time).await,
+        }
+    }
+
+    async fn newest(&self) -> Result<Option<TimestampedOffset>, ReadError> {
+        match self {
+            Self::Embedded(partition) => partition.newest().await,
+            Self::Pulsar(partition) => partition.newest().await,
+        }
+    }
+
+    async fn producers(&self) -> Result<Vec<ActiveProducer>, ReadError> {
+        match self {
+            Self::Embedded(partition) => partition.producers().await,
+            Self::Pulsar(partition) => partition.producers().await,
+        }
+    }
+
+    async fn stored_bytes(&self) -> Result<u64, ReadError> {
+        match self {
+            Self::Embedded(partition) => partition.stored_bytes().await,
+            Self::Pulsar(partition) => partition.stored_bytes().await,
         }
     }
 

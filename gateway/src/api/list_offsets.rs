@@ -2,10 +2,8 @@
 //!
 //! Version 7 asks for the newest timestamp (KIP-734). Versions 8 and 9 ask for what is local and what
 //! is tiered (KIP-405, KIP-1005): nothing is tiered here, so everything is local.
-use std::time::{Duration, SystemTime};
-
 use futures::{StreamExt as _, stream};
-use kop_store::{Partition as _, ReadError, TimestampedOffset};
+use kop_store::{Partition as _, TimestampedOffset};
 use kop_wire::{
     Offset, Timestamp, TopicName,
     kafka_protocol::{
@@ -24,8 +22,6 @@ use super::{
     metadata::LEADER_EPOCH,
     target::{Target, TopicRef, check_epoch},
 };
-use crate::store::StorePartition;
-
 /// Partitions looked at a time for one request.
 const AT_ONCE: usize = 16;
 
@@ -51,10 +47,13 @@ pub(super) async fn handle(call: &Call, request: ListOffsetsRequest) -> ListOffs
                 let answer = ListOffsetsPartitionResponse::default()
                     .with_partition_index(asked.partition_index);
                 match offset(call, found, &asked, committed).await {
-                    Ok(TimestampedOffset { offset, timestamp }) => answer
-                        .with_offset(offset.0)
-                        .with_timestamp(timestamp.0)
-                        .with_leader_epoch(if call.version >= 4 { LEADER_EPOCH } else { -1 }),
+                    Ok(TimestampedOffset { offset, timestamp }) => {
+                        let known = call.version >= 4 && offset.0 >= 0;
+                        answer
+                            .with_offset(offset.0)
+                            .with_timestamp(timestamp.0)
+                            .with_leader_epoch(if known { LEADER_EPOCH } else { -1 })
+                    }
                     Err(refusal) => answer
                         .with_error_code(call.refuse(refusal.code))
                         .with_offset(-1)
@@ -95,7 +94,7 @@ async fn offset(
         EARLIEST => return at(watermarks.log_start),
         EARLIEST_LOCAL if call.version >= 8 => return at(watermarks.log_start),
         LATEST_TIERED if call.version >= 9 => return at(Offset(-1)),
-        MAX_TIMESTAMP if call.version >= 7 => newest(&partition).await,
+        MAX_TIMESTAMP if call.version >= 7 => partition.newest().await,
         time @ 0.. => partition.offset_at(Timestamp(time)).await,
         _ => return Err(ResponseError::UnsupportedVersion.into()),
     };
@@ -105,40 +104,6 @@ async fn offset(
     };
     match found {
         Ok(found) => Ok(found.unwrap_or(none)),
-        Err(error) => {
-            if matches!(error, ReadError::Deleted) {
-                call.gone(&id);
-            }
-            Err(error.into())
-        }
+        Err(error) => Err(call.unread(&id, error)),
     }
-}
-
-/// The first record with the newest timestamp: the last time for which there is one at all.
-async fn newest(partition: &StorePartition) -> Result<Option<TimestampedOffset>, ReadError> {
-    let Some(mut newest) = partition.offset_at(Timestamp(0)).await? else {
-        return Ok(None);
-    };
-    // Past the newest record of most logs there is nothing after now.
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    let mut beyond = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-    let mut step = 1_i64;
-    while let Some(later) = partition.offset_at(Timestamp(beyond)).await? {
-        newest = later;
-        beyond = later.timestamp.0.saturating_add(step);
-        step = step.saturating_mul(2);
-        if later.timestamp.0 == i64::MAX {
-            return Ok(Some(newest));
-        }
-    }
-    while newest.timestamp.0 + 1 < beyond {
-        let middle = newest.timestamp.0 + (beyond - newest.timestamp.0) / 2;
-        match partition.offset_at(Timestamp(middle)).await? {
-            Some(later) if later.timestamp > newest.timestamp => newest = later,
-            _ => beyond = middle,
-        }
-    }
-    Ok(Some(newest))
 }

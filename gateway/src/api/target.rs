@@ -1,5 +1,5 @@
 //! Finding the log that a request names.
-use kop_store::{PartitionId, TopicClass};
+use kop_store::{PartitionId, ReadError, TopicClass};
 use kop_wire::{
     TopicName,
     kafka_protocol::{ResponseError, protocol::StrBytes},
@@ -64,6 +64,14 @@ impl Call {
             .get(&self.gateway.store, &id)
             .await?;
         Ok(Target { id, partition })
+    }
+
+    /// What is answered for a partition that could not be read.
+    pub(super) fn unread(&self, id: &PartitionId, error: ReadError) -> Refusal {
+        if matches!(error, ReadError::Deleted) {
+            self.gone(id);
+        }
+        error.into()
     }
 
     /// Lets go of what has been remembered of a partition that turned out to be gone.

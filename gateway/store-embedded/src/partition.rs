@@ -3,13 +3,13 @@ use std::sync::Arc;
 
 use kop_store::{
     AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset,
-    TopicSettings, TruncateError, Watermarks,
+    TopicSettings, TruncateError, Watermarks, producer_state::ActiveProducer,
 };
 use kop_wire::{Batch, Offset, Timestamp};
 
 use crate::{
     engine::{Engine, Keyspaces, locked},
-    log::Log,
+    log::{Bounds, Log},
     read,
     writer::{Command, Offered, Stopped},
 };
@@ -24,6 +24,15 @@ pub struct EmbeddedPartition {
 impl EmbeddedPartition {
     pub(crate) fn new(engine: Arc<Engine>, log: Arc<Log>) -> Self {
         Self { engine, log }
+    }
+
+    /// The log's bounds, as long as there is one.
+    fn readable(&self) -> Result<Bounds, ReadError> {
+        let bounds = self.log.bounds();
+        if bounds.deleted {
+            return Err(ReadError::Deleted);
+        }
+        Ok(bounds)
     }
 
     /// Runs a read that blocks on a thread of its own; so many at a time, the others wait.
@@ -99,14 +108,32 @@ impl Partition for EmbeddedPartition {
     }
 
     async fn offset_at(&self, time: Timestamp) -> Result<Option<TimestampedOffset>, ReadError> {
-        let bounds = self.log.bounds();
-        if bounds.deleted {
-            return Err(ReadError::Deleted);
-        }
+        let bounds = self.readable()?;
         self.blocking(move |keyspaces, log| {
             read::offset_at(&keyspaces.batches, log.id, time, bounds)
         })
         .await
+    }
+
+    async fn newest(&self) -> Result<Option<TimestampedOffset>, ReadError> {
+        let bounds = self.readable()?;
+        self.blocking(move |keyspaces, log| read::newest(&keyspaces.batches, log.id, bounds))
+            .await
+    }
+
+    async fn producers(&self) -> Result<Vec<ActiveProducer>, ReadError> {
+        self.readable()?;
+        let log = Arc::clone(&self.log);
+        self.engine
+            .ask(|reply| Command::Producers { log, reply })
+            .await
+            .unwrap_or_else(|stopped| Err(ReadError::Unavailable(stopped.into())))
+    }
+
+    async fn stored_bytes(&self) -> Result<u64, ReadError> {
+        let bounds = self.readable()?;
+        self.blocking(move |keyspaces, log| read::stored_bytes(&keyspaces.batches, log.id, bounds))
+            .await
     }
 
     async fn truncate_before(&self, offset: Offset) -> Result<(), TruncateError> {

@@ -2,7 +2,7 @@
 use fjall::OwnedWriteBatch;
 use kop_store::{
     Cause,
-    producer_state::{ProducerState, Retention, SequenceError, Verdict},
+    producer_state::{ActiveProducer, ProducerState, Retention, SequenceError, Verdict},
 };
 use kop_wire::{Batch, BatchHeader, Offset};
 
@@ -56,6 +56,12 @@ impl Appender {
     /// Judges a batch.
     pub(crate) fn check(&self, header: &BatchHeader) -> Result<Verdict, SequenceError> {
         self.producers.check(header)
+    }
+
+    /// The producers that are not forgotten.
+    pub(crate) fn producers(&mut self, now_ms: i64) -> Vec<ActiveProducer> {
+        self.producers.expire(now_ms);
+        self.producers.active()
     }
 
     /// Gives a batch its place at the end.

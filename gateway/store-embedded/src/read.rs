@@ -91,6 +91,81 @@ pub(crate) fn offset_at(
     Ok(None)
 }
 
+/// The first record of those with the newest timestamp. Looks at the keys of all batches, and into one
+/// of them, or two where the log begins within a batch.
+pub(crate) fn newest(
+    batches: &Keyspace,
+    log: LogId,
+    bounds: Bounds,
+) -> Result<Option<TimestampedOffset>, ReadError> {
+    let end = log.key_at(bounds.high);
+    let mut newest: Option<TimestampedOffset> = None;
+    let newer = |newest: Option<TimestampedOffset>, time: Timestamp| {
+        time > newest.map_or(Timestamp::NONE, |newest| newest.timestamp)
+    };
+    for item in batches.range(log.key_at(Offset(0))..end) {
+        let (key, value) = item
+            .into_inner_if(|key| {
+                let begins_before = |key: BatchKey| key.base < bounds.start;
+                BatchKey::decode(key).is_ok_and(begins_before)
+            })
+            .map_err(unavailable)?;
+        let key = BatchKey::decode(&key)?;
+        if key.end() <= bounds.start || !newer(newest, key.max_timestamp) {
+            continue;
+        }
+        let told = Some(TimestampedOffset {
+            offset: key.base,
+            timestamp: key.max_timestamp,
+        });
+        newest = match value {
+            // Its newest record may be one that is no longer read.
+            Some(value) => newest_record(value.into(), bounds.start).unwrap_or(told),
+            None => told,
+        };
+    }
+    let Some(found) = newest else { return Ok(None) };
+    // So far only the batch is known.
+    let from = found.offset.max(bounds.start);
+    let range = log.key_at(found.offset)..log.key_at(found.offset + 1);
+    let Some(item) = batches.range(range).next() else {
+        return Ok(newest);
+    };
+    let value = item.value().map_err(unavailable)?;
+    Ok(first_record(value.into(), found.timestamp, from).unwrap_or(newest))
+}
+
+/// The newest record of a batch from `start` on; `None` where none has a timestamp.
+fn newest_record(value: Bytes, start: Offset) -> Result<Option<TimestampedOffset>, BatchError> {
+    let mut newest = None;
+    for record in Batch::parse_stored(value)?.iter()? {
+        let record = record?;
+        let time = newest.map_or(Timestamp::NONE, |newest: TimestampedOffset| {
+            newest.timestamp
+        });
+        if record.offset >= start && record.timestamp > time {
+            newest = Some(TimestampedOffset {
+                offset: record.offset,
+                timestamp: record.timestamp,
+            });
+        }
+    }
+    Ok(newest)
+}
+
+/// Bytes of the batches that are stored, those included that are no longer read and not yet removed.
+pub(crate) fn stored_bytes(
+    batches: &Keyspace,
+    log: LogId,
+    bounds: Bounds,
+) -> Result<u64, ReadError> {
+    let mut bytes = 0_u64;
+    for item in batches.range(log.key_at(Offset(0))..log.key_at(bounds.high)) {
+        bytes = bytes.saturating_add(u64::from(item.size().map_err(unavailable)?));
+    }
+    Ok(bytes)
+}
+
 /// Whether a batch may hold a record at `start` or later and of `time` or later. A damaged key is
 /// looked at, to be told.
 fn may_hold(key: &[u8], time: Timestamp, start: Offset) -> bool {

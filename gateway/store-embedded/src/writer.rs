@@ -12,7 +12,8 @@ use std::{
 use fjall::PersistMode;
 use kop_store::{
     AppendError, Appended, CatalogError, Cause, ConfigureError, CreateError, DeleteError,
-    GrowError, NewTopic, Topic, TopicConfig, TruncateError,
+    GrowError, NewTopic, ReadError, Topic, TopicConfig, TruncateError,
+    producer_state::ActiveProducer,
 };
 use kop_wire::{Offset, TopicName};
 use tokio::sync::oneshot;
@@ -87,6 +88,10 @@ pub(crate) enum Command {
     /// Has every log looked at now.
     #[cfg(test)]
     Check(Reply<()>),
+    Producers {
+        log: Arc<Log>,
+        reply: Reply<Result<Vec<ActiveProducer>, ReadError>>,
+    },
     AllocateProducerIds {
         count: u32,
         reply: Reply<Result<Range<i64>, CatalogError>>,
@@ -275,6 +280,10 @@ impl Writer {
                 #[cfg(test)]
                 Command::Check(reply) => {
                     self.upkeep.send(upkeep::Task::Check(reply));
+                    false
+                }
+                Command::Producers { log, reply } => {
+                    let _ = reply.send(self.producers(&group, &log));
                     false
                 }
                 Command::AllocateProducerIds { count, reply } => {

@@ -6,7 +6,10 @@
 //! is asked for before the append is answered.
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use kop_store::{AppendError, Appended, producer_state::Verdict};
+use kop_store::{
+    AppendError, Appended,
+    producer_state::{ActiveProducer, Verdict},
+};
 use kop_wire::{Batch, Offset};
 use pulsar_client::{
     CloseReason, OutgoingEntry, Receipt, SendError, protocol::prost::Message as _,
@@ -45,6 +48,14 @@ pub(crate) struct Append {
     pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
+/// What a writer is asked for.
+pub(crate) enum Asked {
+    /// To append a batch.
+    Append(Append),
+    /// To tell which producers it knows.
+    Producers(oneshot::Sender<Vec<ActiveProducer>>),
+}
+
 impl Append {
     fn answer(self, answer: Result<Appended, AppendError>) {
         // Whoever asked may have gone.
@@ -61,7 +72,7 @@ struct InFlight {
 /// The writer's state.
 pub(crate) struct Writer {
     log: Arc<Log>,
-    inbox: mpsc::Receiver<Append>,
+    inbox: mpsc::Receiver<Asked>,
     owned: Option<Owned>,
     anchor: Option<Anchor>,
     history: History,
@@ -84,7 +95,7 @@ enum Admission {
 
 enum Event {
     Receipt(Result<Receipt, SendError>),
-    Append(Append),
+    Asked(Asked),
     Drained,
     Lost(CloseReason),
     Life,
@@ -94,7 +105,7 @@ impl Writer {
     /// A writer that already owns the partition, or will when it has something to write.
     pub(crate) fn new(
         log: Arc<Log>,
-        inbox: mpsc::Receiver<Append>,
+        inbox: mpsc::Receiver<Asked>,
         owned: Option<Owned>,
         anchor: Option<Anchor>,
         empty: bool,
@@ -127,7 +138,11 @@ impl Writer {
             }
             match self.event(&mut life, drained).await {
                 Event::Receipt(receipt) => self.answered(receipt).await,
-                Event::Append(append) => self.waiting = Some(append),
+                Event::Asked(Asked::Append(append)) => self.waiting = Some(append),
+                // Whoever asked may have gone.
+                Event::Asked(Asked::Producers(reply)) => {
+                    let _ = reply.send(self.history.state().active());
+                }
                 Event::Drained => drained = true,
                 Event::Lost(reason) => {
                     tracing::info!(topic = %self.log.topic, %reason, "ownership lost");
@@ -159,7 +174,7 @@ impl Writer {
         tokio::select! {
             biased;
             receipt = first(&mut self.in_flight) => Event::Receipt(receipt),
-            append = self.inbox.recv(), if room => append.map_or(Event::Drained, Event::Append),
+            asked = self.inbox.recv(), if room => asked.map_or(Event::Drained, Event::Asked),
             reason = lost(owned), if watched => Event::Lost(reason),
             changed = life.changed() => match changed {
                 Ok(()) => Event::Life,
@@ -428,8 +443,11 @@ impl Writer {
         self.inbox.close();
         let in_flight = self.in_flight.drain(..).map(|in_flight| in_flight.append);
         let mut refused: Vec<Append> = in_flight.chain(self.waiting.take()).collect();
-        while let Ok(append) = self.inbox.try_recv() {
-            refused.push(append);
+        while let Ok(asked) = self.inbox.try_recv() {
+            match asked {
+                Asked::Append(append) => refused.push(append),
+                Asked::Producers(_) => {}
+            }
         }
         for append in refused {
             append.answer(Err(AppendError::Deleted));

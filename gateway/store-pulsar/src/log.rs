@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     admin::{AdminError, Position},
-    append::Append,
+    append::Asked,
     bounds::{Bounds, Start},
     clock,
     entry::{self, Layout, Placed, Span},
@@ -47,7 +47,7 @@ pub(crate) struct Log {
     pub(crate) origin: Arc<Origin>,
     pub(crate) layout: Layout,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) appends: mpsc::Sender<Append>,
+    pub(crate) appends: mpsc::Sender<Asked>,
     state: Mutex<State>,
     high: watch::Sender<i64>,
     life: watch::Sender<Life>,
@@ -107,7 +107,7 @@ impl Log {
         origin: Arc<Origin>,
         layout: Layout,
         shared: Arc<Shared>,
-        appends: mpsc::Sender<Append>,
+        appends: mpsc::Sender<Asked>,
         bounds: Bounds,
     ) -> Self {
         let ring = Ring::new(bounds.high, Arc::clone(&shared.budget));

@@ -9,6 +9,7 @@ use kop_store::{ReadError, TimestampedOffset};
 use kop_wire::{Offset, Timestamp};
 
 use crate::{
+    clock,
     entry::Placed,
     log::{Log, latest},
     read::Scan,
@@ -42,6 +43,33 @@ pub(crate) async fn first_at(
         }
     }
     Ok(None)
+}
+
+/// The first record with the newest timestamp: the last time for which there is one at all. What was
+/// seen by the first look makes the later ones short.
+pub(crate) async fn newest(log: &Arc<Log>) -> Result<Option<TimestampedOffset>, ReadError> {
+    let Some(mut newest) = first_at(log, Timestamp(0)).await? else {
+        return Ok(None);
+    };
+    // Past the newest record of most logs there is nothing after now.
+    let mut beyond = i64::try_from(clock::now_millis()).unwrap_or(i64::MAX);
+    let mut step = 1_i64;
+    while let Some(later) = first_at(log, Timestamp(beyond)).await? {
+        newest = later;
+        beyond = later.timestamp.0.saturating_add(step);
+        step = step.saturating_mul(2);
+        if later.timestamp.0 == i64::MAX {
+            return Ok(Some(newest));
+        }
+    }
+    while newest.timestamp.0 + 1 < beyond {
+        let middle = newest.timestamp.0 + (beyond - newest.timestamp.0) / 2;
+        match first_at(log, Timestamp(middle)).await? {
+            Some(later) if later.timestamp > newest.timestamp => newest = later,
+            _ => beyond = middle,
+        }
+    }
+    Ok(Some(newest))
 }
 
 /// The first one in a batch, at `from` or behind it: a log may begin within a batch.

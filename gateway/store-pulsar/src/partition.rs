@@ -4,13 +4,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kop_store::{
     AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset, TopicClass,
-    TopicConfig, TopicSettings, TruncateError, Watermarks,
+    TopicConfig, TopicSettings, TruncateError, Watermarks, producer_state::ActiveProducer,
 };
 use kop_wire::{Batch, Offset, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    append::{Append, MAX_WAITING, Writer},
+    append::{Append, Asked, MAX_WAITING, Writer},
     bounds::{self, BoundsError},
     entry::{Layout, Placed},
     log::{Life, Log, Lookup},
@@ -130,7 +130,7 @@ impl Partition for PulsarPartition {
         // The channel hands out room in the order in which it was first asked for.
         self.log
             .appends
-            .send(Append { batch, reply })
+            .send(Asked::Append(Append { batch, reply }))
             .await
             .map_err(|_| self.gone())?;
         answer.await.unwrap_or_else(|_| Err(self.gone()))
@@ -190,6 +190,38 @@ impl Partition for PulsarPartition {
             return Err(ReadError::Deleted);
         }
         offset_time::first_at(&self.log, time).await
+    }
+
+    async fn newest(&self) -> Result<Option<TimestampedOffset>, ReadError> {
+        self.log.touch();
+        if self.log.is_deleted() {
+            return Err(ReadError::Deleted);
+        }
+        offset_time::newest(&self.log).await
+    }
+
+    /// Those who have written since this gateway owns the partition; nobody where it does not.
+    async fn producers(&self) -> Result<Vec<ActiveProducer>, ReadError> {
+        self.log.touch();
+        let gone = || match self.gone() {
+            AppendError::Deleted => ReadError::Deleted,
+            error => ReadError::Unavailable(error.into()),
+        };
+        let (reply, answer) = oneshot::channel();
+        let asked = Asked::Producers(reply);
+        self.log.appends.send(asked).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
+    }
+
+    async fn stored_bytes(&self) -> Result<u64, ReadError> {
+        if self.log.is_deleted() {
+            return Err(ReadError::Deleted);
+        }
+        let stats = self.log.shared.admin.internal_stats(&self.log.topic).await;
+        let stats = stats.map_err(|error| ReadError::Unavailable(error.into()))?;
+        stats
+            .stored_bytes()
+            .ok_or_else(|| ReadError::Unavailable("Pulsar tells no size of the topic".into()))
     }
 
     async fn truncate_before(&self, offset: Offset) -> Result<(), TruncateError> {

@@ -61,6 +61,7 @@ pub async fn run_all<C: Catalog>(catalog: &C, capabilities: Capabilities) {
     appends::a_repeated_batch_is_written_once(catalog).await;
     appends::batches_repeated_in_flight_are_written_once(catalog).await;
     appends::sequences_and_epochs_are_checked(catalog).await;
+    appends::producers_are_remembered(catalog).await;
     reads::records_come_back_as_they_were(catalog).await;
     reads::keyed_records_of_the_group_log_come_back(catalog).await;
     reads::a_large_batch_comes_back(catalog).await;
@@ -69,6 +70,8 @@ pub async fn run_all<C: Catalog>(catalog: &C, capabilities: Capabilities) {
     reads::reads_outside_of_the_log_are_refused(catalog).await;
     reads::whoever_waits_for_records_is_woken(catalog).await;
     reads::times_are_found_exactly(catalog).await;
+    reads::the_newest_record_is_found(catalog).await;
+    reads::sizes_are_those_of_the_batches(catalog).await;
     if capabilities.truncates {
         reads::what_is_truncated_is_no_longer_read(catalog).await;
     }

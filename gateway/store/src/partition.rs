@@ -5,7 +5,7 @@ use kop_wire::{Batch, Offset, Timestamp};
 
 use crate::{
     AppendError, Appended, Fetched, ReadError, ReadLimit, TimestampedOffset, TopicSettings,
-    TruncateError, Watermarks,
+    TruncateError, Watermarks, producer_state::ActiveProducer,
 };
 
 /// A handle to one partition's log. Clones are handles to the same log.
@@ -46,6 +46,17 @@ pub trait Partition: Send + Sync + Clone + 'static {
         &self,
         time: Timestamp,
     ) -> impl Future<Output = Result<Option<TimestampedOffset>, ReadError>> + Send;
+
+    /// The first record, by offset, of those with the newest timestamp; `None` where no record has one
+    /// (KIP-734).
+    fn newest(&self) -> impl Future<Output = Result<Option<TimestampedOffset>, ReadError>> + Send;
+
+    /// The idempotent producers that the engine remembers for this log, by their ids. An engine that
+    /// learns of them as it owns a log knows those who have written since then.
+    fn producers(&self) -> impl Future<Output = Result<Vec<ActiveProducer>, ReadError>> + Send;
+
+    /// Bytes of the log's batches, as they are stored, before what the engine adds to them.
+    fn stored_bytes(&self) -> impl Future<Output = Result<u64, ReadError>> + Send;
 
     /// Makes `offset` the log's first: what stands before it is no longer read, and may be removed. A
     /// log that begins later already stays as it is.

@@ -100,6 +100,20 @@ pub struct ProducerState {
     producers: HashMap<i64, Producer>,
 }
 
+/// An idempotent producer that is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveProducer {
+    /// Its producer id.
+    pub id: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// Sequence number of its last record; −1 where nothing of this epoch is remembered.
+    pub last_sequence: i32,
+    /// When it last wrote, in milliseconds of the engine's clock since the Unix epoch; after a restart,
+    /// when its last batch was read again, if it had not been saved.
+    pub seen_ms: i64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Producer {
     epoch: i16,
@@ -142,6 +156,23 @@ impl ProducerState {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.producers.is_empty()
+    }
+
+    /// All producers that are remembered, by their ids.
+    #[must_use]
+    pub fn active(&self) -> Vec<ActiveProducer> {
+        let active = |(id, producer): (&i64, &Producer)| ActiveProducer {
+            id: *id,
+            epoch: producer.epoch,
+            last_sequence: producer
+                .batches
+                .back()
+                .map_or(-1, |last| last.last_sequence),
+            seen_ms: producer.seen_ms,
+        };
+        let mut active: Vec<_> = self.producers.iter().map(active).collect();
+        active.sort_unstable_by_key(|producer| producer.id);
+        active
     }
 
     /// Judges a batch that is about to be written.

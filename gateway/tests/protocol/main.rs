@@ -8,6 +8,7 @@ mod api_versions;
 mod client;
 mod cluster;
 mod configs;
+mod describing;
 mod fetch_sessions;
 mod fetching;
 mod group_admin;

@@ -1,7 +1,7 @@
 //! One look at all partitions of a fetch.
 use bytes::Bytes;
 use futures::future::join_all;
-use kop_store::{Fetched, Partition as _, ReadError, ReadLimit, Watermarks};
+use kop_store::{Fetched, Partition as _, ReadLimit, Watermarks};
 
 use kop_wire::Offset;
 
@@ -175,10 +175,5 @@ async fn one(
         at_least_one,
     };
     let read = partition.read(wanted.asked.offset, limit).await;
-    read.map_err(|error| {
-        if matches!(error, ReadError::Deleted) {
-            call.gone(id);
-        }
-        error.into()
-    })
+    read.map_err(|error| call.unread(id, error))
 }

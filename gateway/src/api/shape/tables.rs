@@ -373,6 +373,16 @@ pub(super) static SCHEMAS: &[Schema] = &[
         &[all(I32), all(Kind::Structs(TOPIC_PARTITIONS))],
     ),
     schema(
+        ApiKey::DescribeLogDirs,
+        2,
+        &[all(Kind::Structs(TOPIC_PARTITIONS))],
+    ),
+    schema(
+        ApiKey::DescribeProducers,
+        0,
+        &[all(Kind::Structs(TOPIC_PARTITIONS))],
+    ),
+    schema(
         ApiKey::DescribeCluster,
         0,
         &[all(BOOL), since(1, I8), since(2, BOOL)],

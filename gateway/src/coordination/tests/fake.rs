@@ -8,7 +8,7 @@ use kop_store::{
     AppendError, Appended, Catalog, CatalogError, ConfigureError, CreateError, DeleteError,
     Fetched, GrowError, NewTopic, OpenError, Partition, PartitionId, ReadError, ReadLimit,
     TimestampedOffset, Topic, TopicConfig, TopicSettings, TruncateError, UnsupportedConfig,
-    Watermarks,
+    Watermarks, producer_state::ActiveProducer,
 };
 use kop_wire::{Batch, Offset, Timestamp, TopicName};
 use tokio::sync::watch;
@@ -195,6 +195,18 @@ impl Partition for FakeStore {
 
     async fn advanced(&self, _: Offset) {
         std::future::pending().await
+    }
+
+    async fn newest(&self) -> Result<Option<TimestampedOffset>, ReadError> {
+        Err(ReadError::Unavailable("no times here".into()))
+    }
+
+    async fn producers(&self) -> Result<Vec<ActiveProducer>, ReadError> {
+        Err(ReadError::Unavailable("no producers here".into()))
+    }
+
+    async fn stored_bytes(&self) -> Result<u64, ReadError> {
+        Err(ReadError::Unavailable("no sizes here".into()))
     }
 
     async fn offset_at(&self, _: Timestamp) -> Result<Option<TimestampedOffset>, ReadError> {

@@ -8,7 +8,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use kop_store::{AppendError, Appended, Cause, producer_state::Verdict};
+use kop_store::{
+    AppendError, Appended, Cause, ReadError,
+    producer_state::{ActiveProducer, Verdict},
+};
 use kop_wire::{Batch, Offset, Timestamp, TimestampType};
 
 use super::{Group, Reply, Writer, commit::Effect};
@@ -102,6 +105,20 @@ impl Writer {
                 let _ = reply.send(Err(error));
             }
         }
+    }
+
+    /// The producers that are remembered, those of appends included that are being written.
+    pub(super) fn producers(
+        &mut self,
+        group: &Group,
+        log: &Arc<Log>,
+    ) -> Result<Vec<ActiveProducer>, ReadError> {
+        if log.bounds().deleted {
+            return Err(ReadError::Deleted);
+        }
+        let appender = appender(&mut self.appenders, &self.keyspaces, log, group.now_ms);
+        let appender = appender.map_err(ReadError::Unavailable)?;
+        Ok(appender.producers(group.now_ms))
     }
 
     fn place(

@@ -16,7 +16,7 @@ use std::{
 
 use kop_store::{
     AppendError, CatalogError, Cause, ConfigureError, CreateError, DeleteError, GrowError,
-    TruncateError,
+    ReadError, TruncateError,
 };
 
 use super::{Closing, Command, Ground, Stopped, Writer, commit::RecentBatches};
@@ -234,6 +234,9 @@ impl Command {
             }
             #[cfg(test)]
             Self::Check(reply) => drop(reply),
+            Self::Producers { reply, .. } => {
+                let _ = reply.send(Err(ReadError::Unavailable(cause())));
+            }
             Self::AllocateProducerIds { reply, .. } => {
                 let _ = reply.send(Err(CatalogError::Unavailable(cause())));
             }

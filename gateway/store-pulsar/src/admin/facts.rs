@@ -38,6 +38,8 @@ pub(crate) struct InternalStats {
     last_confirmed_entry: Option<(u64, i64)>,
     #[serde(default)]
     pub(super) properties: Option<BTreeMap<String, String>>,
+    /// Bytes of all ledgers.
+    total_size: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -59,6 +61,11 @@ fn last_confirmed<'de, D: Deserializer<'de>>(
 }
 
 impl InternalStats {
+    /// Bytes of all entries, before they are replicated; `None` where Pulsar does not say.
+    pub(crate) fn stored_bytes(&self) -> Option<u64> {
+        self.total_size
+    }
+
     /// Each ledger that holds entries, oldest first, with their number.
     pub(crate) fn ledgers(&self) -> Vec<(u64, u64)> {
         let mut ledgers: Vec<(u64, u64)> = self

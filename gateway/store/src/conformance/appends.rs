@@ -171,3 +171,26 @@ pub(super) async fn sequences_and_epochs_are_checked<C: Catalog>(catalog: &C) {
         "refused batches are not written"
     );
 }
+
+pub(super) async fn producers_are_remembered<C: Catalog>(catalog: &C) {
+    let partition = fresh_partition(catalog).await;
+    let known = async || -> Vec<(i64, i16, i32)> {
+        let known = soon("producers", partition.producers()).await;
+        let known = known.expect("the store is up");
+        assert!(known.iter().all(|producer| producer.seen_ms > 0));
+        known
+            .iter()
+            .map(|producer| (producer.id, producer.epoch, producer.last_sequence))
+            .collect()
+    };
+    assert_eq!(known().await, []);
+    append(&partition, batch_of("not idempotent")).await;
+    assert_eq!(known().await, []);
+    let ids = soon("allocate_producer_ids", catalog.allocate_producer_ids(2)).await;
+    let ids = ids.expect("the store is up");
+    let (first, second) = (ids.start, ids.start + 1);
+    append(&partition, sequenced(second, 3, 0, 2)).await;
+    append(&partition, sequenced(first, 0, 0, 1)).await;
+    append(&partition, sequenced(second, 3, 2, 5)).await;
+    assert_eq!(known().await, [(first, 0, 0), (second, 3, 6)]);
+}

@@ -240,6 +240,51 @@ pub(super) async fn times_are_found_exactly<C: Catalog>(catalog: &C) {
     }
 }
 
+pub(super) async fn the_newest_record_is_found<C: Catalog>(catalog: &C) {
+    let partition = fresh_partition(catalog).await;
+    let newest = async || {
+        let found = soon("newest", partition.newest()).await;
+        let found = found.expect("the store is up");
+        found.map(|TimestampedOffset { offset, timestamp }| (offset.0, timestamp.0))
+    };
+    assert_eq!(newest().await, None);
+    append(&partition, batch_at(&[-1])).await;
+    assert_eq!(newest().await, None, "a record without a time");
+    append(&partition, batch_at(&[1_000, 3_000, 3_000])).await;
+    assert_eq!(newest().await, Some((2, 3_000)));
+    append(&partition, batch_at(&[3_000, 2_000])).await;
+    assert_eq!(newest().await, Some((2, 3_000)), "the first of them");
+    let mut compressed = BatchBuilder::new(Compression::Zstd);
+    for time in [2_000, 9_000, 1_000] {
+        compressed.push(Record {
+            timestamp: Timestamp(time),
+            ..Record::default()
+        });
+    }
+    append(&partition, compressed.build().expect("small records fit")).await;
+    assert_eq!(newest().await, Some((7, 9_000)));
+}
+
+pub(super) async fn sizes_are_those_of_the_batches<C: Catalog>(catalog: &C) {
+    let partition = fresh_partition(catalog).await;
+    let bytes = async || {
+        soon("stored_bytes", partition.stored_bytes())
+            .await
+            .expect("up")
+    };
+    let empty = bytes().await;
+    let batch = batch_of(&"x".repeat(10_000));
+    for _ in 0..10 {
+        append(&partition, batch.clone()).await;
+    }
+    let grown = bytes().await - empty;
+    let sent = 10 * batch.bytes().len() as u64;
+    assert!(
+        (sent..sent + sent / 10).contains(&grown),
+        "{grown} of {sent}"
+    );
+}
+
 pub(super) async fn what_is_truncated_is_no_longer_read<C: Catalog>(catalog: &C) {
     let partition = fresh_partition(catalog).await;
     append(&partition, batch_at(&[1, 2, 3])).await;
@@ -249,6 +294,11 @@ pub(super) async fn what_is_truncated_is_no_longer_read<C: Catalog>(catalog: &C)
         async move { soon("truncate", partition.truncate_before(Offset(offset))).await }
     };
     truncate(4).await.expect("in range");
+    let newest = soon("newest", partition.newest()).await;
+    assert_eq!(
+        newest.expect("up").map(|found| found.offset),
+        Some(Offset(4))
+    );
     assert_eq!(partition.watermarks().log_start, Offset(4));
     let below = soon("read", partition.read(Offset(3), PLENTY)).await;
     assert!(matches!(
