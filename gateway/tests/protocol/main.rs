@@ -12,6 +12,7 @@ mod describing;
 mod fetch_sessions;
 mod fetching;
 mod group_admin;
+mod group_rules;
 mod hostile;
 mod listing;
 mod metrics;
