@@ -14,6 +14,7 @@ use prometheus_client::{
 };
 
 mod connections;
+mod embedded;
 mod groups;
 mod lag;
 mod process;
@@ -28,6 +29,7 @@ pub(crate) use records::Records;
 pub(crate) use requests::{Measured, Requests, Times};
 
 use crate::{gateway::Gateway, store::Store};
+use embedded::EmbeddedCollector;
 use lag::Lag;
 use process::ProcessCollector;
 use pulsar::PulsarCollector;
@@ -49,6 +51,8 @@ pub(crate) struct Metrics {
     lag: Lag,
     /// What is looked at.
     gateway: OnceLock<Weak<Gateway>>,
+    /// What the embedded store counts, where there is one.
+    embedded: EmbeddedCollector,
 }
 
 impl fmt::Debug for Metrics {
@@ -64,6 +68,7 @@ impl Metrics {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("kop_build", "The gateway's version", build);
         let lag = Lag::default();
+        let embedded = EmbeddedCollector::default();
         let metrics = Self {
             requests: Requests::registered(&mut registry),
             connections: Connections::registered(&mut registry),
@@ -76,9 +81,11 @@ impl Metrics {
             groups: GroupCounters::registered(&mut registry),
             lag: lag.clone(),
             gateway: OnceLock::new(),
+            embedded: embedded.clone(),
             registry: Mutex::default(),
         };
         registry.register_collector(Box::new(lag));
+        registry.register_collector(Box::new(embedded));
         registry.register_collector(Box::new(ProcessCollector::start()));
         metrics.register(|empty| *empty = registry);
         metrics
@@ -87,6 +94,7 @@ impl Metrics {
     /// Adds what the store counts about itself.
     pub(crate) fn add_store(&self, store: &Store) {
         match store {
+            // It is looked at with the rest.
             Store::Embedded(_) => {}
             Store::Pulsar(store) => {
                 let collector = Box::new(PulsarCollector(store.clone()));
@@ -109,6 +117,9 @@ impl Metrics {
     pub(crate) async fn text(&self) -> String {
         if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
             self.lag.look(&gateway).await;
+            if let Store::Embedded(store) = &gateway.store {
+                self.embedded.look(store).await;
+            }
         }
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,7 +9,7 @@ use kop_wire::TopicName;
 use tokio::sync::oneshot;
 
 use crate::{
-    EmbeddedOptions, EmbeddedPartition, OpenStoreError, config,
+    EmbeddedMetrics, EmbeddedOptions, EmbeddedPartition, OpenStoreError, config,
     engine::Engine,
     writer::{Command, ConfigChange, Reply, Stopped},
 };
@@ -40,6 +40,20 @@ impl EmbeddedStore {
             .ask(Command::Check)
             .await
             .expect("the store is open");
+    }
+
+    /// What the store has counted since it was opened.
+    #[must_use]
+    pub fn metrics(&self) -> EmbeddedMetrics {
+        self.engine.counters.read()
+    }
+
+    /// Bytes that the files of the store's directory are long. Blocks.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn disk_bytes(&self) -> std::io::Result<u64> {
+        self.engine.disk_bytes()
     }
 
     /// Brings everything to the disk and takes no more writes.

@@ -21,6 +21,7 @@ use crate::{
     journal,
     live::Live,
     log::Log,
+    metrics::{self, Counters},
     topics::{Entry, Topics},
     upgrade,
     upkeep::Removal,
@@ -189,6 +190,7 @@ pub(crate) struct Engine {
     pub(crate) abandoned: Arc<AbandonedBytes>,
     pub(crate) opened: Opened,
     pub(crate) durability: Durability,
+    pub(crate) counters: Arc<Counters>,
     writer: Option<JoinHandle<()>>,
     // Given back last, when nothing of this store touches the directory any more.
     directory: Directory,
@@ -219,11 +221,13 @@ impl Engine {
 
         let (commands, commands_from) = mpsc::channel();
         let opened = Opened::new(keyspaces.clone());
+        let counters: Arc<Counters> = Arc::default();
         let ground = Ground {
             opened: opened.clone(),
             database: directory.database(),
             topics: Arc::clone(&topics),
             options: options.clone(),
+            counters: Arc::clone(&counters),
             commands: commands.clone(),
         };
         let upkeep = ground
@@ -242,9 +246,17 @@ impl Engine {
             abandoned: Arc::default(),
             opened,
             durability: options.durability,
+            counters,
             writer: Some(writer),
             directory,
         })
+    }
+}
+
+impl Engine {
+    /// Bytes that the store takes on the disk. Blocks.
+    pub(crate) fn disk_bytes(&self) -> std::io::Result<u64> {
+        metrics::disk_bytes(self.directory.path())
     }
 }
 

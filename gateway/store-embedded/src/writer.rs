@@ -24,6 +24,7 @@ use crate::{
     engine::{Keyspaces, Opened},
     format::LogId,
     log::Log,
+    metrics::Counters,
     producers::Appender,
     topics::Topics,
     upkeep::{self, Removal, Upkeep},
@@ -88,6 +89,7 @@ pub(crate) enum Command {
     /// Has every log looked at now.
     #[cfg(test)]
     Check(Reply<()>),
+    /// Which producers a log remembers.
     Producers {
         log: Arc<Log>,
         reply: Reply<Result<Vec<ActiveProducer>, ReadError>>,
@@ -128,6 +130,7 @@ pub(crate) struct Ground {
     pub(crate) database: PathBuf,
     pub(crate) topics: Arc<Topics>,
     pub(crate) options: EmbeddedOptions,
+    pub(crate) counters: Arc<Counters>,
     /// This thread's own.
     pub(crate) commands: mpsc::Sender<Command>,
 }

@@ -96,6 +96,9 @@ impl Writer {
             bytes,
             ..
         } = group;
+        let appended = |effect: &&Effect| matches!(effect, Effect::Appended { .. });
+        let batches = effects.iter().filter(appended).count();
+        let begun = Instant::now();
         let mode = self.ground.options.durability.persist_mode();
         if let Err(error) = self.keyspaces.commit(writes, Some(mode)) {
             let stopped = Stopped::Failed(reason(&error));
@@ -105,6 +108,9 @@ impl Writer {
             self.failed = Some(error);
             return;
         }
+        self.ground
+            .counters
+            .committed(begun.elapsed(), batches, bytes);
         if let Some(fact) = effects.iter().rev().find_map(Effect::fact)
             && let Err(error) = self.acknowledged.note(fact)
         {
