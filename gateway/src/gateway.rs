@@ -82,7 +82,7 @@ impl Gateway {
         let groups = group_config(&config.groups);
         let memory = config.limits.memory_bytes;
         Arc::new(Self {
-            cluster_id: crate::topics::cluster_id(&config.store),
+            cluster_id: store.cluster_id(),
             advertised,
             coordination: Coordination::new(
                 store.clone(),

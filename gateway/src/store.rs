@@ -11,7 +11,7 @@ use kop_store::{
 use kop_store_embedded::{Clock, Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore};
 use kop_store_pulsar::{EntryFormat, PulsarOptions, PulsarPartition, PulsarStore};
 use kop_wire::{Batch, Offset, Timestamp, TopicName};
-use tracing::warn;
+use tracing::{info, warn};
 
 /// Partitions of `__consumer_offsets`, where the gateway makes it.
 pub(crate) const OFFSETS_PARTITIONS: u32 = 50;
@@ -65,6 +65,11 @@ impl Store {
                     defaults: topic_defaults(config),
                     clock: Clock::system(),
                 };
+                info!(
+                    directory = %data_dir.display(),
+                    durability = ?durability,
+                    "opening the embedded store"
+                );
                 let opening = tokio::task::spawn_blocking(|| EmbeddedStore::open(options));
                 Ok(Self::Embedded(opening.await??))
             }
@@ -80,6 +85,15 @@ impl Store {
         match self {
             Self::Embedded(_) => "embedded",
             Self::Pulsar(_) => "pulsar",
+        }
+    }
+
+    /// Name of the cluster that clients see: the same after a restart, and for all gateways of one
+    /// Pulsar.
+    pub(crate) fn cluster_id(&self) -> String {
+        match self {
+            Self::Embedded(store) => store.cluster_id().to_owned(),
+            Self::Pulsar(store) => store.cluster_id(),
         }
     }
 

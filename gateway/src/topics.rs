@@ -9,7 +9,6 @@ use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
-use kop_config::StoreConfig;
 use kop_store::{Catalog as _, CatalogError, Topic};
 use kop_wire::TopicName;
 use tokio::time::Instant;
@@ -130,29 +129,4 @@ impl Topics {
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Names the cluster by where its records are, so that the name is the same after a restart and for
-/// every gateway of one Pulsar.
-pub(crate) fn cluster_id(store: &StoreConfig) -> String {
-    let place = match store {
-        StoreConfig::Embedded { data_dir, .. } => {
-            let absolute = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone());
-            format!("embedded {}", absolute.display())
-        }
-        StoreConfig::Pulsar(pulsar) => {
-            format!(
-                "pulsar {} {} {}",
-                pulsar.service_url, pulsar.tenant, pulsar.metadata_namespace
-            )
-        }
-    };
-    // FNV-1a: nothing here is secret or hostile, it has to be the same for ever.
-    let hash = place.bytes().fold(
-        0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128,
-        |hash, byte| {
-            (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-        },
-    );
-    format!("kop-{:018x}", hash >> 56)
 }

@@ -56,6 +56,13 @@ impl EmbeddedStore {
         self.engine.disk_bytes()
     }
 
+    /// The id of the cluster that the store is: another one for each store that is made, and the same
+    /// wherever the directory is moved.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.engine.cluster_id
+    }
+
     /// Brings everything to the disk and takes no more writes.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use fjall::{
 use kop_store::{Cause, Topic, TopicDefaults};
 use kop_wire::Offset;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use crate::{
     Clock,
@@ -184,6 +185,7 @@ impl Opened {
 
 /// Everything that is open. The last one to drop it waits for the threads.
 pub(crate) struct Engine {
+    pub(crate) cluster_id: String,
     pub(crate) topics: Arc<Topics>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) readers: Arc<Semaphore>,
@@ -206,6 +208,7 @@ impl Engine {
         };
         let keyspaces = Keyspaces::open(&directory.database())
             .map_err(|error| OpenStoreError::of(&options.directory, error))?;
+        let cluster_id = cluster_id(&keyspaces).map_err(damaged)?;
         directory.made()?;
         if directory.is_outdated() {
             upgrade::from_1(&keyspaces).map_err(damaged)?;
@@ -240,6 +243,7 @@ impl Engine {
             .map_err(OpenStoreError::Thread)?;
         let readers = Arc::new(Semaphore::new(READERS));
         Ok(Self {
+            cluster_id,
             topics,
             commands,
             readers,
@@ -356,6 +360,17 @@ impl Keyspaces {
             unsure: Arc::default(),
         })
     }
+}
+
+/// The id of the cluster that the store is, which is given once and moves with the directory.
+fn cluster_id(keyspaces: &Keyspaces) -> Result<String, Cause> {
+    if let Some(value) = keyspaces.meta.get(format::CLUSTER_ID)? {
+        return Ok(format::cluster_id_of(&value)?.to_owned());
+    }
+    let id = Uuid::new_v4().simple().to_string();
+    keyspaces.meta.insert(format::CLUSTER_ID, &id)?;
+    keyspaces.database.persist(PersistMode::SyncAll)?;
+    Ok(id)
 }
 
 /// Reads the topics, the bounds of their logs, and what was still to be removed.

@@ -20,6 +20,7 @@
 //! | `meta` | `start/` and a log | the log's first offset (8), where that is not 0 |
 //! | `meta` | `producers/` and a log | an offset (8) and the [producer state](kop_store::producer_state) up to there |
 //! | `meta` | `cleaned/` and a log | the offset (8) up to which the log was compacted, and when the next record without a value may go (8, milliseconds) |
+//! | `meta` | `cluster-id` | the cluster's id as text, chosen when the store was made |
 //! | `meta` | `next-producer-id` | the first producer id (8) that no one has had |
 //!
 //! Offsets have no gaps, except in compacted topics, within batches and between them.
@@ -43,6 +44,7 @@ pub(crate) const FORMAT_1: &str = "kop embedded store 1\n";
 /// What the content of every version begins with.
 pub(crate) const FORMAT_PREFIX: &str = "kop embedded store ";
 
+pub(crate) const CLUSTER_ID: &[u8] = b"cluster-id";
 pub(crate) const NEXT_PRODUCER_ID: &[u8] = b"next-producer-id";
 pub(crate) const TOPICS: &[u8] = b"topic/";
 pub(crate) const REMOVED: &[u8] = b"removed/";
@@ -216,6 +218,10 @@ pub(crate) fn removed_of(key: &[u8], value: &[u8]) -> Result<(Uuid, u32), Damage
     let id = Uuid::from_slice(id).map_err(|_| REMOVAL)?;
     let partitions = value.try_into().map_err(|_| REMOVAL)?;
     Ok((id, u32::from_be_bytes(partitions)))
+}
+
+pub(crate) fn cluster_id_of(value: &[u8]) -> Result<&str, Damaged> {
+    std::str::from_utf8(value).map_err(|_| Damaged("cluster id"))
 }
 
 pub(crate) fn number_of(value: &[u8], what: &'static str) -> Result<i64, Damaged> {

@@ -75,9 +75,19 @@ pub enum AdminError {
         #[source]
         source: std::io::Error,
     },
-    /// No answer came.
-    #[error("pulsar's admin API cannot be reached")]
-    Unreachable(#[source] reqwest::Error),
+    /// There is nothing to trust a server by: the machine has no authorities, or the file given holds
+    /// none.
+    #[error("TLS cannot be used: {}", root(.0))]
+    Tls(reqwest::Error),
+    /// No answer came. The message says what is at the root of it: the layers in between say no more.
+    #[error("no answer: {}", root(.0))]
+    Unreachable(reqwest::Error),
+}
+
+fn root<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
+    std::iter::successors(Some(error), |error| error.source())
+        .last()
+        .unwrap_or(error)
 }
 
 /// A partitioned topic's own metadata.
@@ -128,9 +138,7 @@ impl Admin {
             .timeout(TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(20));
         let authorities = match ca {
-            Some(pem) => {
-                Some(reqwest::Certificate::from_pem_bundle(pem).map_err(AdminError::Unreachable)?)
-            }
+            Some(pem) => Some(reqwest::Certificate::from_pem_bundle(pem).map_err(AdminError::Tls)?),
             // Without TLS nobody is to be trusted, and the machine need not have any authorities.
             None => url.starts_with("http://").then(Vec::new),
         };
@@ -138,7 +146,7 @@ impl Admin {
             builder = builder.tls_certs_only(authorities);
         }
         Ok(Self {
-            http: builder.build().map_err(AdminError::Unreachable)?,
+            http: builder.build().map_err(AdminError::Tls)?,
             base: url.trim_end_matches('/').into(),
             token_file: token_file.map(Arc::new),
         })
@@ -259,6 +267,15 @@ impl Admin {
         {
             Ok(_) | Err(AdminError::Conflict(_)) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a namespace where there may be none. A role that may not make any goes on: whoever
+    /// prepared Pulsar for it has made the namespace, or what is to stand in it will be refused.
+    pub(crate) async fn provide_namespace(&self, namespace: &str) -> Result<(), AdminError> {
+        match self.create_namespace(namespace).await {
+            Err(AdminError::Forbidden { .. }) => Ok(()),
+            provided => provided,
         }
     }
 

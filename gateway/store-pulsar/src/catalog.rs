@@ -69,6 +69,25 @@ impl PulsarStore {
         self.shared.naming.kafka_name(stored).ok()
     }
 
+    /// Names the cluster by the Pulsar that it is on: the same for all gateways that are given the same
+    /// service URL, tenant and metadata namespace.
+    #[must_use]
+    pub fn cluster_id(&self) -> String {
+        let options = &self.shared.options;
+        let place = format!(
+            "pulsar {} {} {}",
+            options.service_url, options.tenant, options.metadata_namespace
+        );
+        // FNV-1a: nothing here is secret or hostile, it has to be the same for ever.
+        let hash = place.bytes().fold(
+            0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128,
+            |hash, byte| {
+                (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+            },
+        );
+        format!("kop-{:018x}", hash >> 56)
+    }
+
     /// Answers what is in flight and gives every partition back.
     pub async fn close(&self) {
         self.shared.closing.store(true, Ordering::Release);
@@ -175,7 +194,7 @@ impl Catalog for PulsarStore {
         let internal = TopicClass::of(&name).is_internal();
         if internal {
             admin
-                .create_namespace(pulsar.namespace())
+                .provide_namespace(pulsar.namespace())
                 .await
                 .map_err(unavailable)?;
         }

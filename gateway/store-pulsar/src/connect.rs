@@ -20,7 +20,7 @@ pub(crate) const EXPOSING: &str = "exposingBrokerEntryMetadataToClientEnabled";
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The file of authorities cannot be read.
-    #[error("certificate authorities {path}")]
+    #[error("file of certificate authorities {path}")]
     Authorities {
         /// The file.
         path: PathBuf,
@@ -54,8 +54,17 @@ pub enum ConnectError {
         /// The missing lines.
         lines: String,
     },
+    /// The token to authenticate with cannot be read.
+    #[error("token file {path}")]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// The topics' namespace does not exist and cannot be made.
-    #[error("namespace {namespace} does not exist and cannot be made")]
+    #[error("namespace {namespace} does not exist and cannot be created")]
     Namespace {
         /// `tenant/namespace`.
         namespace: String,
@@ -78,6 +87,13 @@ pub(crate) fn clients(options: &PulsarOptions) -> Result<(Admin, Client), Connec
             })?,
         ),
     };
+    if let Some(path) = &options.token_file {
+        // Read at each use, because tokens are renewed; a missing one is better found now.
+        std::fs::read_to_string(path).map_err(|source| ConnectError::Token {
+            path: path.clone(),
+            source,
+        })?;
+    }
     let admin = Admin::new(
         &options.admin_url,
         options.token_file.clone(),
@@ -164,9 +180,25 @@ async fn check_namespace(admin: &Admin, namespace: &str) -> Result<(), ConnectEr
         namespace: namespace.to_owned(),
         source,
     };
-    if !admin.namespace_exists(namespace).await.map_err(failed)? {
+    let exists = match admin.namespace_exists(namespace).await {
+        Ok(exists) => exists,
+        // A role may use topics without seeing policies. Whether the namespace is there shows when its
+        // topics are asked for.
+        Err(AdminError::Forbidden { status, reason }) => {
+            tracing::warn!(
+                namespace,
+                status,
+                reason,
+                "the gateway's role may not see the namespace's policies: whether it keeps records \
+                 without subscriptions is not known"
+            );
+            return Ok(());
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    if !exists {
         admin.create_namespace(namespace).await.map_err(failed)?;
-        tracing::info!(namespace, "namespace made, with unlimited retention");
+        tracing::info!(namespace, "namespace created, with unlimited retention");
         return Ok(());
     }
     match admin.retention(namespace).await {
@@ -187,7 +219,54 @@ async fn check_namespace(admin: &Admin, namespace: &str) -> Result<(), ConnectEr
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{BufRead as _, BufReader, Write as _},
+        net::TcpListener,
+    };
+
     use super::*;
+
+    /// An admin API that answers every call with one status; its URL.
+    fn answering(status: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let lines = BufReader::new(&stream).lines();
+                let _ = lines
+                    .take_while(|line| line.as_ref().is_ok_and(|l| !l.is_empty()))
+                    .count();
+                let answer =
+                    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        url
+    }
+
+    fn admin_at(url: &str) -> Admin {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        Admin::new(url, None, None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_role_that_may_not_see_policies_goes_on() {
+        for status in ["401 Unauthorized", "403 Forbidden"] {
+            let admin = admin_at(&answering(status));
+            assert!(check_namespace(&admin, "public/default").await.is_ok());
+        }
+        let admin = admin_at(&answering("500 Internal Server Error"));
+        assert!(check_namespace(&admin, "public/default").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_an_address_is_said_once() {
+        let error = admin_at("http://127.0.0.1:1").clusters().await.unwrap_err();
+        let said = error.to_string();
+        assert!(said.starts_with("no answer: Connection refused"), "{said}");
+        assert!(std::error::Error::source(&error).is_none());
+    }
 
     fn settings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs

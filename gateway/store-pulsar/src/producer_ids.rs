@@ -66,7 +66,7 @@ async fn take_block(shared: &Shared, count: i64) -> Result<Range<i64>, TakeError
     if !shared.admin.exists(&topic).await? {
         shared
             .admin
-            .create_namespace(&shared.naming.metadata_namespace())
+            .provide_namespace(&shared.naming.metadata_namespace())
             .await?;
         match shared.admin.create_plain(&topic).await {
             Ok(()) | Err(AdminError::Conflict(_)) => {}

@@ -132,7 +132,9 @@ impl From<AdminError> for Trouble {
             AdminError::Conflict(reason) | AdminError::Refused { reason, .. } => {
                 Self::Refused(reason)
             }
-            AdminError::Malformed { .. } | AdminError::Token { .. } => Self::Other(chain(&error)),
+            AdminError::Malformed { .. } | AdminError::Token { .. } | AdminError::Tls(_) => {
+                Self::Other(chain(&error))
+            }
         }
     }
 }
