@@ -33,8 +33,9 @@ impl FromStr for HostPort {
         let (host, port) = text.rsplit_once(':').ok_or_else(invalid)?;
         let port = port.parse().map_err(|_| invalid())?;
         let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-            Some(v6) => {
-                let address: std::net::Ipv6Addr = v6.parse().map_err(|_| invalid())?;
+            // Whoever fills in an address without knowing its kind puts brackets around any.
+            Some(address) => {
+                let address: IpAddr = address.parse().map_err(|_| invalid())?;
                 address.to_string()
             }
             None if is_name_or_v4(host) => host.to_owned(),

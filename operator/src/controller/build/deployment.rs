@@ -85,7 +85,9 @@ fn advertised(gateway: &ValidatedGateway, id: i32) -> Option<Vec<String>> {
             Exposure::NodePort { host, gateways, .. } => {
                 let port = gateways.get(&id).copied().flatten()?;
                 let host = match host {
-                    NodeHost::Node => format!("$({HOST_IP})"),
+                    // Brackets, because the address may be an IPv6 one; around others they do no harm.
+                    NodeHost::Node => format!("[$({HOST_IP})]"),
+                    NodeHost::Static(host) if host.contains(':') => format!("[{host}]"),
                     NodeHost::Static(host) => host.clone(),
                 };
                 Some(format!("{name}://{host}:{port}"))
@@ -100,7 +102,7 @@ fn check(config: &RawConfig, advertised: &[String]) -> Result<(), ConfigError> {
     let host_ip = format!("$({HOST_IP})");
     let advertise = advertised
         .iter()
-        .map(|address| address.replace(&host_ip, "192.0.2.1"));
+        .map(|address| address.replace(&host_ip, "2001:db8::1"));
     let flags = RawConfig {
         advertise: Some(advertise.collect()),
         ..RawConfig::default()
