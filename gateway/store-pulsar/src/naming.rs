@@ -140,7 +140,8 @@ impl Naming {
             self.user_namespace()
         };
         if namespace == home {
-            TopicName::new(local)
+            // Pulsar allows characters that a bare name may not have.
+            TopicName::new(local).or_else(|_| TopicName::new(full))
         } else {
             TopicName::new(full)
         }
