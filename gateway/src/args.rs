@@ -1,15 +1,55 @@
 //! The command line.
 use std::{ffi::OsString, io, path::PathBuf};
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{
+    CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    error::{ContextKind, ContextValue},
+};
 use kop_config::{Config, ConfigError, InvalidFile, RawConfig};
+
+const EXAMPLES: &str = "\
+Examples:
+  Try it: records in ./kop-data, clients on this machine
+      kop-gateway
+      echo hello | kcat -b 127.0.0.1:9092 -t greetings -P
+      kcat -b 127.0.0.1:9092 -t greetings -C -e
+
+  In front of a Pulsar, for clients on other machines
+      kop-gateway --pulsar pulsar://broker:6650 --pulsar-admin http://broker:8080 \\
+          --listen 0.0.0.0:9092 --advertise kafka.example.com:9092
+
+  Two listeners: one for this machine, one for the others
+      kop-gateway --listen local://127.0.0.1:9092 --listen lan://0.0.0.0:9094 \\
+          --advertise lan://kafka.example.com:9094
+
+  What does my Pulsar lack?
+      kop-gateway check --pulsar pulsar://broker:6650 --pulsar-admin http://broker:8080
+
+  The same from a file: the keys are the options' names
+      # gateway.toml
+      listen = [\"0.0.0.0:9092\"]
+      advertise = [\"kafka.example.com:9092\"]
+      data-dir = \"/var/lib/kop\"
+
+      kop-gateway --config gateway.toml
+
+Environment:
+  KOP_…     each option, as named above; lists are separated by commas
+  RUST_LOG  what is logged to standard error [default: info]; debug says each connection
+
+Signals: SIGTERM and SIGINT let clients go, bring everything to its place and end with status 0.
+Status:  0 stopped as asked, 1 could not start or go on, 64 wrong options, environment or file.
+         Those of check: kop-gateway check --help.";
 
 /// A Kafka gateway in front of Apache Pulsar, or on an embedded store.
 ///
-/// Without arguments it keeps records in ./kop-data and serves Kafka clients on 127.0.0.1:9092. Each
-/// option is also an environment variable, and a key of the --config file.
+/// Without arguments it keeps records in ./kop-data and serves Kafka clients on 127.0.0.1:9092. When it
+/// serves, it says so by a line on standard output: ready kafka=HOST:PORT admin=HOST:PORT store=NAME.
+/// Each option is also an environment variable, and a key of the --config file; an option is stronger
+/// than its variable, and that is stronger than the file.
 #[derive(Debug, Parser)]
 #[command(name = "kop-gateway", version, disable_help_subcommand = true)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Args {
     #[command(subcommand)]
     action: Option<Action>,
@@ -31,6 +71,29 @@ pub enum Action {
     /// topic is made, written, read and removed again. Ends with status 0 where all is well, 1 where
     /// something is missing, 2 where the options are wrong or nobody answers.
     Check,
+}
+
+/// The environment variable whose value an error is about; `None` where it is the command line that
+/// is wrong. Clap names the option in both cases.
+pub(crate) fn variable_at_fault(
+    error: &clap::Error,
+    line: impl IntoIterator<Item = OsString>,
+) -> Option<String> {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let option = option.split(' ').next().unwrap_or_default();
+    let command = Args::command();
+    let argument = command
+        .get_arguments()
+        .find(|argument| option.strip_prefix("--") == argument.get_long())?;
+    let variable = argument.get_env()?;
+    let given = line.into_iter().any(|word| {
+        let word = word.to_string_lossy();
+        word.split('=').next() == Some(option)
+    });
+    let set = std::env::var_os(variable).is_some();
+    (set && !given).then(|| variable.to_string_lossy().into_owned())
 }
 
 /// Arguments that make no configuration.

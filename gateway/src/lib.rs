@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
 
 mod admin;
 mod api;
@@ -43,6 +44,12 @@ const USAGE: u8 = 64;
 pub fn usage_error(error: &clap::Error) -> ExitCode {
     // Nobody is left to be told if the terminal is gone.
     let _ = error.print();
+    if let Some(variable) = args::variable_at_fault(error, std::env::args_os()) {
+        let _ = writeln!(
+            io::stderr(),
+            "\nThe value is that of {variable} in the environment."
+        );
+    }
     if error.use_stderr() {
         // What was to be done is not known from a line that cannot be read.
         let check = std::env::args_os().skip(1).any(|word| word == "check");
@@ -78,6 +85,7 @@ pub fn run(args: Args) -> ExitCode {
         });
     }
     telemetry::start(config.log_format);
+    info!(version = env!("CARGO_PKG_VERSION"), "kop-gateway starts");
     match served(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

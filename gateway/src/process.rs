@@ -72,13 +72,18 @@ impl Running {
         };
         let limits = gateway.config.limits;
         let room = Room::new(limits.connections, limits.connections_per_ip);
-        let kafka = bound.iter().map(|(_, address)| *address).collect();
+        let kafka: Vec<SocketAddr> = bound.iter().map(|(_, address)| *address).collect();
         let mut listeners = JoinSet::new();
         for (index, (listener, _)) in bound.into_iter().enumerate() {
             let (gateway, room) = (Arc::clone(&gateway), Arc::clone(&room));
             listeners.spawn(server::serve(gateway, (index, listener), room, GRACE));
         }
         stage.send_replace(Stage::Ready);
+        for (listener, (bound, advertised)) in
+            (gateway.config.listeners.iter()).zip(kafka.iter().zip(&gateway.advertised))
+        {
+            info!(listener = listener.name, %bound, %advertised, "serving kafka clients");
+        }
         Ok(Self {
             kafka,
             admin,

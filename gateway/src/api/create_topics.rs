@@ -197,7 +197,7 @@ async fn validated(call: &Call, new: NewTopic) -> Result<Topic, Refusal> {
 
 async fn made(call: &Call, new: NewTopic) -> Result<Topic, Refusal> {
     let topic = call.gateway.store.create(new).await?;
-    info!(topic = %topic.name, partitions = topic.partitions, peer = %call.peer, "topic made");
+    info!(topic = %topic.name, partitions = topic.partitions, peer = %call.peer, "topic created");
     call.gateway.topics.learn(&topic);
     Ok(topic)
 }

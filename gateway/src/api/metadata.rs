@@ -132,7 +132,7 @@ async fn by_name(call: &Call, name: &str, may_create: bool) -> Result<Topic, Ref
     };
     match gateway.store.create(new).await {
         Ok(topic) => {
-            info!(topic = %name, partitions = topic.partitions, peer = %call.peer, "topic made");
+            info!(topic = %name, partitions = topic.partitions, peer = %call.peer, "topic created");
             gateway.topics.learn(&topic);
             Ok(topic)
         }
