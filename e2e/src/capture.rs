@@ -89,7 +89,11 @@ fn pass((mut from, mut to): (TcpStream, TcpStream), keeper: Option<&Mutex<Keeper
     }
     if let Some(keeper) = keeper {
         let keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        let label = format!("{}-connection", connection.who);
+        let label = format!(
+            "{}-connection-{}",
+            connection.who,
+            connection.kinds.join(".")
+        );
         keeper.keep(&label, &connection.beginning);
     }
     // Either may be gone by now.
@@ -104,6 +108,8 @@ struct Connection {
     rest: Vec<u8>,
     /// The first frames, with their lengths.
     beginning: Vec<u8>,
+    /// What they are, each kind once.
+    kinds: Vec<String>,
     /// What the client calls itself.
     who: String,
 }
@@ -117,21 +123,23 @@ impl Connection {
                 return;
             }
             let frame: Vec<u8> = self.rest.drain(..end).collect();
+            let Some(kind) = frame.get(4..).and_then(|body| self.frame(body, keeper)) else {
+                continue;
+            };
             if self.beginning.len() + frame.len() <= BEGINNING {
                 self.beginning.extend_from_slice(&frame);
-            }
-            if let Some(body) = frame.get(4..) {
-                self.frame(body, keeper);
+                if !self.kinds.contains(&kind) {
+                    self.kinds.push(kind);
+                }
             }
         }
     }
 
-    fn frame(&mut self, body: &[u8], keeper: &Keeper) {
-        let label = match keeper.kept {
+    /// Keeps a frame, and says of which kind it is.
+    fn frame(&mut self, body: &[u8], keeper: &Keeper) -> Option<String> {
+        let (label, kind) = match keeper.kept {
             Kept::KafkaRequests => {
-                let (Some(key), Some(version)) = (number(body, 0), number(body, 2)) else {
-                    return;
-                };
+                let (key, version) = (number(body, 0)?, number(body, 2)?);
                 if let Some(who) = client_software(body) {
                     self.who = who;
                 } else if self.who.is_empty() {
@@ -139,16 +147,18 @@ impl Connection {
                 }
                 let codec = codec(body).filter(|_| key == 0);
                 let codec = codec.map_or_else(String::new, |codec| format!("-codec{codec}"));
-                format!("{}-api{key:02}-v{version:02}{codec}", self.who)
+                let label = format!("{}-api{key:02}-v{version:02}{codec}", self.who);
+                (label, key.to_string())
             }
             Kept::FromPulsar => {
                 "broker".clone_into(&mut self.who);
                 // [command size u32][tag of the command's type, 08][type]
                 let kind = body.get(5).copied().unwrap_or_default();
-                format!("command{kind:02}")
+                (format!("command{kind:02}"), kind.to_string())
             }
         };
         keeper.keep(&label, body);
+        Some(kind)
     }
 }
 
@@ -170,7 +180,11 @@ impl Keeper {
             .flatten()
             .flatten();
         let there = files
-            .filter(|file| file.file_name().to_string_lossy().starts_with(label))
+            .filter(|file| {
+                file.file_name()
+                    .to_string_lossy()
+                    .starts_with(&format!("{label}-"))
+            })
             .count();
         if there < OF_A_KIND {
             let name = format!("{label}-{:08x}", hasher.finish() & 0xffff_ffff);

@@ -20,6 +20,7 @@ pub use targets::{
     group_log::{group_log, subscription},
     kafka::{kafka_connection, kafka_request},
     pulsar::{pulsar_compression, pulsar_connection, pulsar_entry},
+    service::kafka_service,
     stored::{producer_state, stored_value},
 };
 
@@ -34,6 +35,8 @@ pub struct Target {
     pub memory: usize,
     /// How much more it may hold for each byte of the input.
     pub memory_per_byte: usize,
+    /// Mutations of the whole corpus that `tests/replay` tries.
+    pub mutations: usize,
 }
 
 const fn target(
@@ -47,6 +50,7 @@ const fn target(
         run,
         memory,
         memory_per_byte,
+        mutations: 6_000,
     }
 }
 
@@ -57,6 +61,11 @@ const MIB: usize = 1024 * KIB;
 pub const TARGETS: &[Target] = &[
     target("kafka_connection", kafka_connection, 64 * KIB, KIB),
     target("kafka_request", kafka_request, 64 * KIB, KIB),
+    Target {
+        // Each goes through sockets and the store.
+        mutations: 300,
+        ..target("kafka_service", kafka_service, MIB, KIB)
+    },
     target("record_batch", record_batch, 8 * MIB, 256),
     target("compression", compression, 8 * MIB, 256),
     target("batch_to_pulsar", batch_to_pulsar, 16 * MIB, KIB),

@@ -209,7 +209,7 @@ pub(crate) struct Api {
     pub(crate) advertised_from: i16,
     pub(crate) order: Order,
     pub(crate) serve: fn(Arc<Call>, Bytes) -> BoxFuture<'static, Result<Reply, Malformed>>,
-    /// Decodes a body as `serve` does, and writes what it read once more.
+    /// Decodes a body as `serve` does.
     #[cfg(feature = "fuzzing")]
     pub(crate) reread: crate::fuzzing::Reread,
 }

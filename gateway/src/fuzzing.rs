@@ -4,43 +4,21 @@
 //! Each function panics where something is wrong with the *gateway*; bytes that are wrong are refused
 //! in silence.
 use bytes::{Bytes, BytesMut};
-use kop_wire::{
-    frame,
-    kafka_protocol::protocol::{Decodable, Encodable},
-};
+use kop_wire::{frame, kafka_protocol::protocol::Decodable};
 
 use crate::{
     api::{Call, shape},
     dispatch::{Arrived, arrived},
 };
 
-/// Decodes the body of a request of that version, advancing past it, and encodes what was read; `None`
-/// where the body cannot be decoded.
-pub(crate) type Reread = fn(version: i16, body: &mut Bytes) -> Option<Bytes>;
+/// Decodes the body of a request of that version, advancing past it; says whether it could.
+pub(crate) type Reread = fn(version: i16, body: &mut Bytes) -> bool;
 
 /// The [`Reread`] of the requests that a handler takes.
-pub(crate) const fn reread_by<Request, Answering>(
+pub(crate) const fn reread_by<Request: Decodable, Answering>(
     _: fn(&'static Call, Request) -> Answering,
-) -> Reread
-where
-    Request: Decodable + Encodable + PartialEq + std::fmt::Debug,
-{
-    reread::<Request>
-}
-
-fn reread<Request>(version: i16, body: &mut Bytes) -> Option<Bytes>
-where
-    Request: Decodable + Encodable + PartialEq + std::fmt::Debug,
-{
-    let request = Request::decode(body, version).ok()?;
-    let mut written = BytesMut::new();
-    request
-        .encode(&mut written, version)
-        .expect("what was read can be written");
-    let written = written.freeze();
-    let again = Request::decode(&mut written.clone(), version);
-    assert_eq!(again.expect("what was written can be read"), request);
-    Some(written)
+) -> Reread {
+    |version, body| Request::decode(body, version).is_ok()
 }
 
 /// Takes what a connection receives: cuts it into frames of at most `limit` bytes and gives each to
@@ -58,24 +36,16 @@ pub fn connection(received: &[u8], limit: usize) {
 /// Takes a frame without its length: finds its row in the table of APIs, walks its shape and decodes it.
 ///
 /// # Panics
-/// Where the walk and the decoder do not agree on where the body ends, or the decoded request does not
-/// come back from its own bytes.
+/// Where the walk and the decoder do not agree on where the body ends.
 pub fn request(frame: Bytes) {
     let Arrived::Request(request) = arrived(frame, None) else {
         return;
     };
-    let (api, version, body) = request.into_parts();
-    let behind = shape::walk(api.key, version, &body).expect("it was walked when it arrived");
-    let mut rest = body.clone();
+    let (api, version, mut body) = request.into_parts();
+    let walked = body.clone();
+    let behind = shape::walk(api.key, version, &walked).expect("it was walked when it arrived");
     // The walk does not look at texts: the decoder may find one that is not UTF-8.
-    let Some(written) = (api.reread)(version, &mut rest) else {
-        return;
-    };
-    assert_eq!(rest, behind, "{} version {version}", api.name);
-    assert_eq!(
-        shape::walk(api.key, version, &written),
-        Ok(&[][..]),
-        "{} version {version} written again",
-        api.name
-    );
+    if (api.reread)(version, &mut body) {
+        assert_eq!(body, behind, "{} version {version}", api.name);
+    }
 }

@@ -30,8 +30,12 @@ fn main() -> io::Result<()> {
     for (name, bytes) in files(&captured.join("kafka"))? {
         if name.contains("-connection-") {
             seed("kafka_connection", &name, &bytes)?;
+            seed("kafka_service", &name, &shortened(&bytes))?;
         } else {
             seed("kafka_request", &name, &bytes)?;
+            let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+            let framed = [&length.to_be_bytes()[..], &bytes].concat();
+            derived("kafka_service", api(&name), &framed)?;
             in_request(&name, bytes.into())?;
         }
     }
@@ -89,9 +93,29 @@ fn derived(target: &str, kind: &str, bytes: &[u8]) -> io::Result<()> {
     )
 }
 
+/// Frames with lengths of two bytes, as the target of whole connections has them.
+fn shortened(mut frames: &[u8]) -> Vec<u8> {
+    let mut shortened = Vec::new();
+    while let Ok(length) = frames.try_get_u32() {
+        let (frame, rest) = frames.split_at((length as usize).min(frames.len()));
+        let length = u16::try_from(frame.len()).unwrap_or(u16::MAX);
+        shortened.extend_from_slice(&length.to_be_bytes());
+        shortened.extend_from_slice(frame);
+        frames = rest;
+    }
+    shortened
+}
+
 /// `java-4.4.0-api00-v13-1234abcd` to `java-4.4.0`.
 fn client(name: &str) -> &str {
     name.split_once("-api").map_or(name, |(client, _)| client)
+}
+
+/// `java-4.4.0-api00-v13-1234abcd` to `api00`.
+fn api(name: &str) -> &str {
+    let from = name.find("-api").map(|at| at + 1);
+    from.and_then(|at| name.get(at..at + 5))
+        .unwrap_or("request")
 }
 
 fn in_request(name: &str, mut request: Bytes) -> io::Result<()> {

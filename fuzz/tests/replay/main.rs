@@ -24,9 +24,6 @@ use mutation::Mutator;
 
 /// What one input may take on a busy machine. An input that does not end takes for ever.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// Mutations of a whole corpus, shared among its files.
-const MUTATIONS: usize = 6_000;
-
 fn corpus(target: &Target) -> BTreeMap<String, Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     fs::read_dir(folder.join(target.name))
@@ -89,7 +86,7 @@ fn replay(name: &str) {
         }
         // The same mutations every time: a change fails for its own sake.
         let mut mutator = Mutator::new(0, corpus.values().cloned().collect());
-        let each = MUTATIONS.div_ceil(corpus.len());
+        let each = target.mutations.div_ceil(corpus.len());
         for (file, input) in &corpus {
             for number in 0..each {
                 check(format!("{file} mutation {number}"), mutator.mutate(input));
@@ -129,6 +126,7 @@ macro_rules! replayed {
 replayed! {
     kafka_connection
     kafka_request
+    kafka_service
     record_batch
     compression
     batch_to_pulsar
@@ -174,6 +172,7 @@ fn a_target_that_panics_or_hoards_is_found_out() {
         run,
         memory: 1024,
         memory_per_byte: 10,
+        mutations: 0,
     };
     assert_eq!(run(&target(panics), b"one"), Ok(()));
     assert_eq!(run(&target(panics), b"four"), Err("panicked".to_owned()));

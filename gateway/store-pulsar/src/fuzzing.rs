@@ -1,7 +1,7 @@
 //! The door for fuzz targets: entries as they come from a broker, and batches on their way to one.
 //! Built with the feature `fuzzing` only.
 use bytes::Bytes;
-use kop_wire::{Batch, Offset};
+use kop_wire::{Batch, Offset, Timestamp, TimestampType};
 use pulsar_client::protocol::{CompressionType, compression, entry::Entry};
 
 use crate::entry::{Layout, Placed, Span, Stamp, decode, encode, producer_batches};
@@ -60,6 +60,12 @@ fn as_a_client_reads(placed: &Placed) {
 /// Where a record is not what it was.
 pub fn batch_to_entry_and_back(batch: &Batch) {
     let Ok(records) = batch.records() else { return };
+    let header = batch.header();
+    if header.timestamp_type() == TimestampType::LogAppend && header.max_timestamp < Timestamp::NONE
+    {
+        // A time before 1970 that no clock of a broker said: the batch has no room for it.
+        return;
+    }
     // The coordinator, which alone writes its log, gives every record a key.
     let of_group_log = records.iter().all(|record| record.key.is_some());
     let group_log = of_group_log.then_some(Layout::GroupLog);
