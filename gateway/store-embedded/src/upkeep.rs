@@ -38,6 +38,9 @@ pub(crate) use removal::Removal;
 /// How often every log is looked at.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// How often a failure is worth a line.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
 /// What the thread is given to do.
 pub(crate) enum Task {
     /// What was deleted or truncated.
@@ -91,6 +94,8 @@ pub(crate) struct Upkeep {
     commands: mpsc::Sender<Command>,
     stop: Arc<AtomicBool>,
     counted: HashMap<LogId, Counted>,
+    /// When a failure was told last.
+    told: Option<Instant>,
     space: space::Space,
 }
 
@@ -108,6 +113,7 @@ impl Upkeep {
             commands,
             stop: Arc::default(),
             counted: HashMap::new(),
+            told: None,
             space: space::Space::default(),
         }
     }
@@ -185,7 +191,10 @@ impl Upkeep {
             let id = log.id;
             if let Err(error) = self.check_log(&log) {
                 self.counted.remove(&id);
-                if !self.stopped() {
+                // What fails for one log fails for many, again and again.
+                let again = self.told.is_some_and(|told| told.elapsed() < TOLD_EVERY);
+                if !again && !self.stopped() {
+                    self.told = Some(Instant::now());
                     tracing::warn!(%error, log = ?id, "log not tidied; it is tried again");
                 }
             }

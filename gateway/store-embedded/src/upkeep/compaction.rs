@@ -14,10 +14,13 @@ use fjall::PersistMode;
 use kop_store::{Cause, TopicSettings};
 use kop_wire::{Batch, Offset};
 
-use super::{Upkeep, counted::sized};
+use super::{
+    Upkeep,
+    counted::{Counted, Ripened, sized},
+};
 use crate::{
-    engine::locked,
-    format::{self, BatchKey},
+    engine::{Keyspaces, locked},
+    format::{self, BatchKey, LogId},
     log::{Bounds, Log},
     writer::{Command, Stopped},
 };
@@ -43,43 +46,31 @@ impl Upkeep {
         let bounds = log.bounds();
         let counted = self.counted.entry(log.id).or_default();
         counted.count(&self.keyspaces, log.id, bounds)?;
-        let cleaned_to = counted.cleaned_to.unwrap_or_default();
-        let (clean, horizon_ms) = (counted.clean, counted.horizon_ms);
-        let ripe = self.ripe(log, cleaned_to, bounds, (settings, now_ms))?;
-        let ratio = ripe.bytes as f64 / (clean.saturating_add(ripe.bytes)).max(1) as f64;
-        let enough =
-            ripe.bytes > 0 && (ratio > settings.min_cleanable_dirty_ratio || ripe.is_overdue);
-        if !enough && horizon_ms >= now_ms {
+        let Some(cleaned_to) = counted.cleaned_to else {
+            return Ok(());
+        };
+        let tombstones_are_due = counted.horizon_ms < now_ms;
+        let is_overdue = counted
+            .oldest_dirty_ms
+            .is_some_and(|oldest| now_ms.saturating_sub(oldest) > settings.max_compaction_lag_ms);
+        let enough = |dirty: u64, counted: &Counted| {
+            let ratio = dirty as f64 / counted.clean.saturating_add(dirty).max(1) as f64;
+            dirty > 0 && (is_overdue || ratio > settings.min_cleanable_dirty_ratio)
+        };
+        if !tombstones_are_due && !enough(counted.dirty, counted) {
             return Ok(());
         }
-        let below = ripe.below.min(self.settled(log)?);
-        self.rounds(log, settings, (cleaned_to, below), now_ms)
-    }
-
-    /// How much of what has not been compacted may be.
-    fn ripe(
-        &self,
-        log: &Log,
-        cleaned_to: Offset,
-        bounds: Bounds,
-        (settings, now_ms): (&TopicSettings, i64),
-    ) -> Result<Ripe, Cause> {
-        let mut ripe = Ripe {
-            below: bounds.high,
-            bytes: 0,
-            is_overdue: false,
-        };
-        for batch in sized(&self.keyspaces, log.id, cleaned_to, bounds.high) {
-            let (key, size) = batch?;
-            let age = now_ms.saturating_sub(key.max_timestamp.0);
-            if settings.min_compaction_lag_ms > 0 && age < settings.min_compaction_lag_ms {
-                ripe.below = key.base;
-                break;
+        let mut below = bounds.high;
+        if settings.min_compaction_lag_ms > 0 {
+            let lag_ms = settings.min_compaction_lag_ms;
+            let ripe = ripe(&self.keyspaces, (log.id, bounds), counted, (lag_ms, now_ms))?;
+            if !tombstones_are_due && !enough(ripe.bytes, counted) {
+                return Ok(());
             }
-            ripe.bytes += size;
-            ripe.is_overdue |= key.max_timestamp.0 >= 0 && age > settings.max_compaction_lag_ms;
+            below = ripe.upto;
         }
-        Ok(ripe)
+        let below = below.min(self.settled(log)?);
+        self.rounds(log, settings, (cleaned_to, below), now_ms)
     }
 
     /// Has the writer thread save what it knows of the log's producers, and says up to where.
@@ -207,11 +198,31 @@ fn bytes_of(size: usize) -> u64 {
     u64::try_from(size).unwrap_or(u64::MAX)
 }
 
-/// What may be compacted.
-struct Ripe {
-    below: Offset,
-    bytes: u64,
-    is_overdue: bool,
+/// How much of what has not been compacted is old enough. Time goes on, so what was stays so.
+fn ripe(
+    keyspaces: &Keyspaces,
+    (log, bounds): (LogId, Bounds),
+    counted: &mut Counted,
+    (lag_ms, now_ms): (i64, i64),
+) -> Result<Ripened, Cause> {
+    let mut ripe = Ripened {
+        lag_ms,
+        upto: counted.cleaned_to.unwrap_or_default(),
+        bytes: 0,
+    };
+    if let Some(before) = counted.ripened.filter(|before| before.lag_ms == lag_ms) {
+        ripe = before;
+    }
+    for batch in sized(keyspaces, log, ripe.upto, bounds.high) {
+        let (key, size) = batch?;
+        if now_ms.saturating_sub(key.max_timestamp.0) < lag_ms {
+            break;
+        }
+        ripe.upto = key.end();
+        ripe.bytes += size;
+    }
+    counted.ripened = Some(ripe);
+    Ok(ripe)
 }
 
 /// What a round leaves.

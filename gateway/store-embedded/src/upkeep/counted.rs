@@ -20,10 +20,32 @@ pub(super) struct Counted {
     pub(super) cleaned_to: Option<Offset>,
     /// When compaction may remove what it has kept for a while; `i64::MAX` where there is nothing.
     pub(super) horizon_ms: i64,
+    /// The oldest of the times of batches that have not been compacted.
+    pub(super) oldest_dirty_ms: Option<i64>,
     /// Where counting goes on.
     upto: Offset,
-    /// The log's start, and the newest time in the first batch there.
-    pub(super) first: Option<(Offset, Timestamp)>,
+    pub(super) aged: Option<Aged>,
+    pub(super) ripened: Option<Ripened>,
+}
+
+/// How far a log was looked at for what is too old.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Aged {
+    /// Where the log began.
+    pub(super) start: Offset,
+    /// The time of the first batch that has one, if there is such a batch.
+    pub(super) time: Option<Timestamp>,
+    /// Where there may be such a batch, if none has been seen.
+    pub(super) upto: Offset,
+}
+
+/// How far the batches that have not been compacted are old enough to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ripened {
+    /// What was old enough when this was looked at.
+    pub(super) lag_ms: i64,
+    pub(super) upto: Offset,
+    pub(super) bytes: u64,
 }
 
 impl Counted {
@@ -48,6 +70,11 @@ impl Counted {
             let (key, size) = batch?;
             self.upto = key.end();
             *self.part(key.base, cleaned_to) += size;
+            let time = key.max_timestamp.0;
+            if key.base >= cleaned_to && time >= 0 {
+                let oldest = self.oldest_dirty_ms.get_or_insert(time);
+                *oldest = time.min(*oldest);
+            }
         }
         Ok(())
     }
@@ -65,11 +92,10 @@ impl Counted {
     pub(super) fn cleaned(&mut self, to: Offset, bytes: u64, horizon_ms: i64) {
         *self = Self {
             clean: bytes,
-            dirty: 0,
             cleaned_to: Some(to),
             horizon_ms,
             upto: to,
-            first: None,
+            ..Self::default()
         };
     }
 

@@ -6,7 +6,7 @@
 use kop_store::{Cause, TopicSettings};
 use kop_wire::{Offset, Timestamp};
 
-use super::counted::{Counted, sized};
+use super::counted::{Aged, Counted, sized};
 use crate::{engine::Keyspaces, format::LogId, log::Bounds};
 
 /// Where the log should begin, if that is later than it does.
@@ -22,35 +22,47 @@ pub(super) fn cut(
     }
     let is_old = |time: Timestamp| {
         let age = now_ms.saturating_sub(time.0);
-        time.0 >= 0 && settings.retention_ms.is_some_and(|limit| age > limit)
+        settings.retention_ms.is_some_and(|limit| age > limit)
     };
     let mut surplus = 0;
     if let Some(limit) = settings.retention_bytes {
         counted.count(keyspaces, log, bounds)?;
         surplus = counted.bytes().saturating_sub(limit);
     }
-    let known = counted.first.filter(|(start, _)| *start == bounds.start);
-    if surplus == 0 && known.is_some_and(|(_, time)| time.0 >= 0 && !is_old(time)) {
-        return Ok(None);
-    }
-    let mut first = None;
+    let aged = counted.aged.filter(|aged| aged.start == bounds.start);
+    let from = match aged {
+        _ if surplus > 0 => bounds.start,
+        Some(Aged {
+            time: Some(time), ..
+        }) if !is_old(time) => return Ok(None),
+        Some(Aged {
+            time: None, upto, ..
+        }) => upto,
+        _ => bounds.start,
+    };
+    let mut aged = Aged {
+        start: bounds.start,
+        time: None,
+        upto: from,
+    };
     let mut cut = None;
     // Bytes of batches without timestamps that wait for one with.
     let mut undecided = 0;
-    for batch in sized(keyspaces, log, bounds.start, bounds.high) {
+    for batch in sized(keyspaces, log, from, bounds.high) {
         let (key, size) = batch?;
-        let time = key.max_timestamp;
-        first.get_or_insert((bounds.start, time));
-        if undecided + size <= surplus || is_old(time) {
+        let time = Some(key.max_timestamp).filter(|time| time.0 >= 0);
+        aged.upto = key.end();
+        aged.time = aged.time.or(time);
+        if undecided + size <= surplus || time.is_some_and(is_old) {
             surplus = surplus.saturating_sub(undecided + size);
             undecided = 0;
             cut = Some(key.end());
-        } else if time.0 < 0 {
+        } else if time.is_none() {
             undecided += size;
         } else {
             break;
         }
     }
-    counted.first = first;
+    counted.aged = Some(aged);
     Ok(cut)
 }
