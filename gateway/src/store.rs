@@ -123,7 +123,11 @@ pub(crate) fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
 pub(crate) fn topic_defaults(config: &Config) -> TopicDefaults {
     TopicDefaults {
         max_message_bytes: config.limits.message_bytes,
-        retention_ms: config.default_retention_ms,
+        retention_ms: match config.store {
+            StoreConfig::Embedded { .. } => config.default_retention_ms,
+            // A namespace decides, unless the topic sets one of its limits: then the other is none.
+            StoreConfig::Pulsar(_) => -1,
+        },
     }
 }
 

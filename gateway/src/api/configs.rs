@@ -1,10 +1,10 @@
 //! Configurations of topics and of the gateway, as three APIs describe and change them.
 use std::collections::{HashMap, HashSet};
 
-use kop_config::Config;
+use kop_config::{Config, RawConfig, StoreConfig};
 use kop_store::{
     Catalog as _, ConfigureError, Topic, TopicClass, TopicConfig,
-    topic_config::{OPTIONS, OptionSpec, ValueType},
+    topic_config::{OPTIONS, OptionSpec, TopicOption, ValueType},
 };
 use kop_wire::{
     TopicName,
@@ -14,6 +14,9 @@ use tracing::info;
 
 use super::{Call, error::Refusal};
 use crate::store::topic_defaults;
+
+#[cfg(test)]
+mod documented;
 
 /// Kafka's number for topics.
 pub(super) const TOPIC: i8 = 2;
@@ -85,6 +88,16 @@ pub(super) fn of_topic(call: &Call, name: &TopicName, config: &TopicConfig) -> V
             read_only: spec.fixed.is_some() || class.is_internal(),
         }
     });
+    // Where Pulsar's namespace decides, its decision is not known here.
+    let is_retention = |option| {
+        matches!(
+            option,
+            TopicOption::RetentionMs | TopicOption::RetentionBytes
+        )
+    };
+    let elsewhere = matches!(call.gateway.config.store, StoreConfig::Pulsar(_))
+        && !config.iter().any(|(spec, _)| is_retention(spec.option));
+    let all = all.filter(|setting| !(elsewhere && is_retention(setting.spec.option)));
     // What cannot be honoured by this store at all has no value here.
     let supports = |setting: &TopicSetting| {
         let pair = [(setting.spec.name, &*setting.default.0)];
@@ -97,7 +110,6 @@ pub(super) fn of_topic(call: &Call, name: &TopicName, config: &TopicConfig) -> V
 
 /// The configuration of a gateway that was told nothing but its store.
 pub(super) fn unconfigured(config: &Config) -> Config {
-    use kop_config::{RawConfig, StoreConfig};
     let store = match &config.store {
         StoreConfig::Embedded { .. } => RawConfig::default(),
         StoreConfig::Pulsar(pulsar) => RawConfig {

@@ -7,10 +7,10 @@ use kop_store::{
 use crate::{Durability, writer::MAX_BATCH};
 
 /// Whether all that is set there is honoured.
-pub(crate) fn supports(
-    config: &TopicConfig,
-    durability: Durability,
-) -> Result<(), UnsupportedConfig> {
+///
+/// # Errors
+/// The first option that is not, and why.
+pub fn supports(config: &TopicConfig, durability: Durability) -> Result<(), UnsupportedConfig> {
     for (spec, value) in config.iter() {
         let reason = match (spec.option, value) {
             (TopicOption::MaxMessageBytes, ConfigValue::Number(bytes))

@@ -40,6 +40,7 @@ mod tests;
 
 pub use catalog::EmbeddedStore;
 pub use clock::Clock;
+pub use config::supports;
 pub use engine::{Durability, EmbeddedOptions, OpenStoreError};
 pub use examine::examine;
 pub use metrics::{Distribution, EmbeddedMetrics};

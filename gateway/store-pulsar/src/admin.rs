@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::naming::PulsarTopic;
 
+mod configs;
 mod facts;
 mod policies;
 
@@ -323,19 +324,6 @@ impl Admin {
             return Ok(BTreeMap::new());
         }
         parse(&path, &body)
-    }
-
-    /// Sets a property of a topic (of one partition, where it has partitions); its others stay. It
-    /// lives as long as the topic.
-    pub(crate) async fn set_property(
-        &self,
-        topic: &PulsarTopic,
-        name: &str,
-        value: &str,
-    ) -> Result<(), AdminError> {
-        let path = format!("persistent/{}/properties", topic.path());
-        let body = Body::typed("application/json", &BTreeMap::from([(name, value)]))?;
-        self.call(Method::PUT, &path, Some(body)).await.map(drop)
     }
 
     /// What one entry's metadata says; `None` where there is no such entry.

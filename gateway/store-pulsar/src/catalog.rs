@@ -9,6 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kop_store::{
     Catalog, CatalogError, ConfigureError, CreateError, DeleteError, GrowError, NewTopic,
     OpenError, PartitionId, Topic, TopicClass, TopicConfig, UnsupportedConfig,
+    topic_config::TopicOption,
 };
 use kop_wire::TopicName;
 use tokio::time::timeout;
@@ -148,7 +149,12 @@ impl PulsarStore {
     async fn log(&self, known: &Known, index: i32) -> Result<Arc<Log>, OpenError> {
         let topic = known.partition(index).ok_or(OpenError::Unknown)?;
         let slot = self.shared.slot(&topic);
+        if let Some(log) = slot.get() {
+            return Ok(Arc::clone(log));
+        }
+        let live = &self.shared.topics.live;
         let opening = Opening {
+            live: live.of(known, &self.shared.options.topic_defaults),
             new: self.shared.has_made(&known.pulsar),
             topic,
             origin: known.origin(),
@@ -210,6 +216,9 @@ impl Catalog for PulsarStore {
                 .properties
                 .insert(EntryFormat::PROPERTY.to_owned(), "PULSAR".to_owned());
         }
+        metadata
+            .properties
+            .extend(config::properties(&TopicConfig::new(), &config));
         match admin.create_partitioned(&pulsar, &metadata).await {
             Ok(()) => {}
             Err(AdminError::Conflict(_)) => return Err(CreateError::Exists(name)),
@@ -217,6 +226,18 @@ impl Catalog for PulsarStore {
                 return Err(CreateError::Refused(error.to_string()));
             }
             Err(error) => return Err(unavailable(error)),
+        }
+        if let Some(retention) = config::retention(&config)
+            && let Err(error) = admin.set_topic_retention(&pulsar, Some(retention)).await
+        {
+            // A topic that keeps its records for less than was asked for must not be there.
+            if let Err(error) = admin.delete_partitioned(&pulsar).await {
+                tracing::warn!(topic = %pulsar, %error, "topic without its retention not removed");
+            }
+            return Err(match retention_refused(&config, &error) {
+                Some(unsupported) => unsupported.into(),
+                None => unavailable(error),
+            });
         }
         self.shared.note_made(&pulsar, true);
         let known = describe(naming, &name, pulsar, &metadata);
@@ -305,14 +326,42 @@ impl Catalog for PulsarStore {
         from: &TopicConfig,
         to: TopicConfig,
     ) -> Result<Topic, ConfigureError> {
+        let failed = |error: AdminError| ConfigureError::Unavailable(error.into());
         self.supports(&to)?;
-        let known = self.known(topic).await;
-        let known = known.map_err(|error| ConfigureError::Unavailable(error.into()))?;
+        let Shared { admin, topics, .. } = &*self.shared;
+        let _one_at_a_time = self.shared.configuring.lock().await;
+        // Somebody else may have changed it since it was looked at last.
+        topics.forget(&self.shared.naming.topic(topic));
+        let known = self.known(topic).await.map_err(failed)?;
         let known = known.ok_or_else(|| ConfigureError::Unknown(topic.clone()))?;
         if known.topic.config != *from {
             return Err(ConfigureError::Changed(topic.clone()));
         }
-        // What is supported is how things are, whether or not it was said.
+        if to == *from {
+            return Ok(known.topic);
+        }
+        if !known.partitioned {
+            return Err(not_partitioned(&to).into());
+        }
+        let retention = config::retention(&to);
+        if retention != config::retention(from)
+            && let Err(error) = admin.set_topic_retention(&known.pulsar, retention).await
+        {
+            return Err(match retention_refused(&to, &error) {
+                Some(unsupported) => unsupported.into(),
+                None => failed(error),
+            });
+        }
+        let properties = config::properties(from, &to);
+        let set = admin.set_properties(&known.pulsar, &properties).await;
+        topics.forget(&known.pulsar);
+        match set {
+            Ok(()) => {}
+            Err(AdminError::NotFound(_)) => return Err(ConfigureError::Unknown(topic.clone())),
+            Err(error) => return Err(failed(error)),
+        }
+        let known = known.with(to);
+        topics.remember(known.clone());
         Ok(known.topic)
     }
 
@@ -374,5 +423,38 @@ fn open_error(error: OpeningError) -> OpenError {
             OpenError::Unusable(error.to_string())
         }
         error => OpenError::Unavailable(error.into()),
+    }
+}
+
+/// Pulsar's refusal to give a topic that retention, if it is one.
+fn retention_refused(config: &TopicConfig, error: &AdminError) -> Option<UnsupportedConfig> {
+    let AdminError::Refused {
+        status: 405 | 412 | 422,
+        reason,
+    } = error
+    else {
+        return None;
+    };
+    let is_retention = |option| {
+        matches!(
+            option,
+            TopicOption::RetentionMs | TopicOption::RetentionBytes
+        )
+    };
+    let (spec, value) = config.iter().find(|(spec, _)| is_retention(spec.option))?;
+    Some(UnsupportedConfig {
+        name: spec.name,
+        value: value.to_string(),
+        reason: format!("pulsar answered: {reason}"),
+    })
+}
+
+/// Why a topic of Pulsar that has no partitions is not configured.
+fn not_partitioned(config: &TopicConfig) -> UnsupportedConfig {
+    let first = config.iter().next();
+    UnsupportedConfig {
+        name: first.map_or("configuration", |(spec, _)| spec.name),
+        value: first.map_or_else(String::new, |(_, value)| value.to_string()),
+        reason: "this topic of Pulsar is not partitioned".to_owned(),
     }
 }

@@ -27,6 +27,7 @@ mod entry;
 mod examine;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod live;
 mod log;
 mod log_start;
 mod metrics;
@@ -47,6 +48,7 @@ mod topics;
 
 pub use admin::AdminError;
 pub use catalog::PulsarStore;
+pub use config::supports;
 pub use connect::ConnectError;
 pub use examine::examine;
 pub use metrics::PulsarMetrics;

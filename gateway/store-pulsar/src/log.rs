@@ -25,6 +25,7 @@ use crate::{
     bounds::{Bounds, Start},
     clock,
     entry::{self, Layout, Placed, Span},
+    live::Live,
     metrics::Metrics,
     naming::PulsarTopic,
     offset_index::{OffsetIndex, Point},
@@ -46,6 +47,8 @@ pub(crate) struct Log {
     pub(crate) topic: PulsarTopic,
     pub(crate) origin: Arc<Origin>,
     pub(crate) layout: Layout,
+    /// What holds for the topic.
+    pub(crate) live: Arc<Live>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) appends: mpsc::Sender<Asked>,
     state: Mutex<State>,
@@ -104,7 +107,7 @@ pub(crate) enum Lookup {
 impl Log {
     pub(crate) fn new(
         topic: PulsarTopic,
-        origin: Arc<Origin>,
+        (origin, live): (Arc<Origin>, Arc<Live>),
         layout: Layout,
         shared: Arc<Shared>,
         appends: mpsc::Sender<Asked>,
@@ -115,6 +118,7 @@ impl Log {
             topic,
             origin,
             layout,
+            live,
             shared,
             appends,
             state: Mutex::new(State {

@@ -4,6 +4,8 @@
 //! offset is kept beside the records: as a property of the partition's own topic, where every gateway
 //! finds it together with the ledgers, where Pulsar's clients and `KoP` do not look, and which goes with
 //! the topic. What stands before it stays in Pulsar until retention removes it, and is given to nobody.
+use std::collections::BTreeMap;
+
 use kop_store::TruncateError;
 use kop_wire::Offset;
 
@@ -55,14 +57,13 @@ pub(crate) async fn delete_before(log: &Log, offset: i64) -> Result<(), Truncate
 /// the end, which may be more.
 async fn record(log: &Log, offset: i64) -> Result<i64, AdminError> {
     let admin = &log.shared.admin;
+    let property = BTreeMap::from([(PROPERTY.to_owned(), offset.to_string())]);
     for _ in 0..ATTEMPTS {
         let stats = admin.internal_stats(&log.topic).await?;
         if let Some(known) = recorded(&stats).filter(|known| *known >= offset) {
             return Ok(known);
         }
-        admin
-            .set_property(&log.topic, PROPERTY, &offset.to_string())
-            .await?;
+        admin.set_properties(&log.topic, &property).await?;
     }
     Err(AdminError::Conflict(format!(
         "property {PROPERTY} of {} keeps changing",

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kop_store::{
-    AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset, TopicClass,
-    TopicConfig, TopicSettings, TruncateError, Watermarks, producer_state::ActiveProducer,
+    AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset,
+    TopicSettings, TruncateError, Watermarks, producer_state::ActiveProducer,
 };
 use kop_wire::{Batch, Offset, Timestamp};
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +13,7 @@ use crate::{
     append::{Append, Asked, MAX_WAITING, Writer},
     bounds::{self, BoundsError},
     entry::{Layout, Placed},
+    live::Live,
     log::{Life, Log, Lookup},
     log_start,
     metrics::Metrics,
@@ -38,6 +39,7 @@ pub(crate) struct Opening {
     pub(crate) topic: PulsarTopic,
     pub(crate) origin: Arc<Origin>,
     pub(crate) layout: Layout,
+    pub(crate) live: Arc<Live>,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -63,6 +65,7 @@ impl Opening {
             topic,
             origin,
             layout,
+            live,
             shared,
         } = self;
         let group_log = layout == Layout::GroupLog;
@@ -87,7 +90,14 @@ impl Opening {
             )
         };
         let (appends, inbox) = mpsc::channel(MAX_WAITING);
-        let log = Arc::new(Log::new(topic, origin, layout, shared, appends, bounds));
+        let log = Arc::new(Log::new(
+            topic,
+            (origin, live),
+            layout,
+            shared,
+            appends,
+            bounds,
+        ));
         // In an empty topic that others made, appends of an earlier owner may yet arrive.
         let empty = new && bounds.last.is_none();
         let writer = Writer::new(Arc::clone(&log), inbox, owned, bounds.last, empty);
@@ -162,13 +172,7 @@ impl Partition for PulsarPartition {
     }
 
     fn settings(&self) -> TopicSettings {
-        let log = &self.log;
-        let defaults = &log.shared.options.topic_defaults;
-        let class = match log.layout {
-            Layout::GroupLog => TopicClass::GroupLog,
-            Layout::Kafka | Layout::Pulsar => TopicClass::UserData,
-        };
-        TopicConfig::new().settings(defaults, class)
+        self.log.live.get()
     }
 
     fn watermarks(&self) -> Watermarks {

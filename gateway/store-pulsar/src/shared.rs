@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     /// The first producer id that this process took.
     pub(crate) fresh_producer_ids: AtomicI64,
     pub(crate) closing: AtomicBool,
+    /// Held while a topic's configuration is looked at and changed.
+    pub(crate) configuring: tokio::sync::Mutex<()>,
     /// Topics that this process made.
     made: Mutex<HashSet<PulsarTopic>>,
     logs: Mutex<HashMap<PulsarTopic, Slot>>,
@@ -73,14 +75,15 @@ impl Shared {
             naming,
             client,
             admin,
+            topics: Topics::new(options.topic_defaults),
             options,
             metrics: Metrics::default(),
             budget: Arc::new(Budget::new(RING_BYTES)),
             cursors: Cursors::default(),
-            topics: Topics::default(),
             producer_ids: tokio::sync::Mutex::new(0..0),
             fresh_producer_ids: AtomicI64::new(i64::MAX),
             closing: AtomicBool::new(false),
+            configuring: tokio::sync::Mutex::default(),
             made: Mutex::default(),
             logs: Mutex::default(),
         }

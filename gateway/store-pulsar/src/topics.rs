@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use kop_store::{Topic, TopicClass, TopicConfig};
+use kop_store::{Topic, TopicClass, TopicConfig, TopicDefaults, TopicSettings};
 use kop_wire::TopicName;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -13,7 +13,9 @@ use uuid::Uuid;
 use crate::{
     EntryFormat,
     admin::{Admin, AdminError, PartitionedTopic},
+    config,
     entry::Layout,
+    live::AllLive,
     naming::{Naming, PulsarTopic, is_hidden, split_partition},
 };
 
@@ -63,6 +65,17 @@ impl Known {
         Arc::clone(&self.origin)
     }
 
+    /// The same topic with another configuration.
+    pub(crate) fn with(mut self, config: TopicConfig) -> Self {
+        self.topic.config = config;
+        self
+    }
+
+    /// What holds for the topic.
+    pub(crate) fn settings(&self, defaults: &TopicDefaults) -> TopicSettings {
+        self.topic.config.settings(defaults, self.class)
+    }
+
     /// How batches are written there.
     pub(crate) fn layout(&self, default: EntryFormat) -> Layout {
         Layout::of(self.class, self.format.unwrap_or(default))
@@ -79,9 +92,21 @@ impl Known {
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     known: Mutex<HashMap<PulsarTopic, (Instant, Known)>>,
+    /// What holds for topics, for their open partitions.
+    pub(crate) live: AllLive,
+    /// What holds where nothing is set.
+    pub(crate) defaults: TopicDefaults,
 }
 
 impl Topics {
+    /// Nothing known yet.
+    pub(crate) fn new(defaults: TopicDefaults) -> Self {
+        Self {
+            defaults,
+            ..Self::default()
+        }
+    }
+
     fn known(&self) -> MutexGuard<'_, HashMap<PulsarTopic, (Instant, Known)>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -120,6 +145,7 @@ impl Topics {
 
     /// Takes in what was learnt of a topic.
     pub(crate) fn remember(&self, known: Known) {
+        self.live.learn(&known, &self.defaults);
         let mut topics = self.known();
         if topics.len() >= REMEMBERED {
             topics.retain(|_, (since, _)| since.elapsed() < BELIEVED);
@@ -158,7 +184,7 @@ pub(crate) fn describe(
             name: name.clone(),
             id,
             partitions: metadata.partitions.max(1),
-            config: TopicConfig::new(),
+            config: config::of_properties(&metadata.properties),
         },
         pulsar,
         partitioned: metadata.partitions > 0,

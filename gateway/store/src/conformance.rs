@@ -20,8 +20,10 @@ mod topics;
 pub struct Capabilities {
     /// [`Partition::truncate_before`] works, rather than answering an error.
     pub truncates: bool,
-    /// Topics can be configured: `max.message.bytes`, `message.timestamp.type`.
+    /// Topics can be configured: `max.message.bytes`, `message.timestamp.after.max.ms`.
     pub configures: bool,
+    /// Logs give their own time (`message.timestamp.type`).
+    pub log_append_time: bool,
 }
 
 impl Default for Capabilities {
@@ -29,6 +31,7 @@ impl Default for Capabilities {
         Self {
             truncates: true,
             configures: true,
+            log_append_time: true,
         }
     }
 }
@@ -52,6 +55,8 @@ pub async fn run_all<C: Catalog>(catalog: &C, capabilities: Capabilities) {
     if capabilities.configures {
         configs::what_is_set_holds_and_is_told(catalog).await;
         configs::a_change_is_made_from_what_is_set(catalog).await;
+    }
+    if capabilities.log_append_time {
         configs::the_log_gives_its_own_time(catalog).await;
     }
     appends::offsets_begin_at_zero_and_have_no_gaps(catalog).await;

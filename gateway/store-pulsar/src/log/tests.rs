@@ -40,6 +40,7 @@ fn log(class: TopicClass, high: i64) -> Log {
     let topic = naming.topic(&name);
     let known = describe(&naming, &name, topic.clone(), &PartitionedTopic::default());
     let shared = Arc::new(Shared::new(options, client, admin));
+    let live = shared.topics.live.of(&known, &TopicDefaults::default());
     let bounds = Bounds {
         start: Start {
             stored: high,
@@ -51,7 +52,7 @@ fn log(class: TopicClass, high: i64) -> Log {
     let layout = Layout::of(class, EntryFormat::Kafka);
     Log::new(
         topic,
-        known.origin(),
+        (known.origin(), live),
         layout,
         shared,
         mpsc::channel(1).0,

@@ -7,6 +7,7 @@
 //! ```
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod configs;
 mod deletion;
 mod trimming;
 
@@ -14,8 +15,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kop_store::{
-    Catalog as _, NewTopic, Partition, PartitionId, ReadError, ReadLimit, TopicConfig,
-    TopicDefaults,
+    Catalog as _, ConfigureError, NewTopic, Partition, PartitionId, ReadError, ReadLimit,
+    TopicConfig, TopicDefaults,
     conformance::{self, Capabilities},
 };
 use kop_store_pulsar::{EntryFormat, PulsarOptions, PulsarStore};
@@ -29,7 +30,8 @@ use uuid::Uuid;
 /// What the engine does and leaves out.
 const CAPABILITIES: Capabilities = Capabilities {
     truncates: true,
-    configures: false,
+    configures: true,
+    log_append_time: false,
 };
 
 const PLENTY: ReadLimit = ReadLimit {

@@ -10,6 +10,7 @@ use crate::{
 
 /// What every engine that takes configurations takes.
 const SIZE: (&str, &str) = ("max.message.bytes", "100000");
+const BOUND: (&str, &str) = ("message.timestamp.after.max.ms", "60000");
 const LOG_TIME: (&str, &str) = ("message.timestamp.type", "LogAppendTime");
 
 fn config(pairs: &[(&str, &str)]) -> TopicConfig {
@@ -99,7 +100,7 @@ pub(super) async fn what_is_set_holds_and_is_told<C: Catalog>(catalog: &C) {
 }
 
 pub(super) async fn a_change_is_made_from_what_is_set<C: Catalog>(catalog: &C) {
-    let (before, after) = (config(&[SIZE]), config(&[LOG_TIME]));
+    let (before, after) = (config(&[SIZE]), config(&[BOUND]));
     let missing = fresh_name();
     let missing = catalog.configure(&missing, &before, after.clone());
     let missing = soon("configure", missing).await;
