@@ -126,7 +126,8 @@ pub fn compress(codec: Compression, input: &[u8]) -> Result<Cow<'_, [u8]>, Compr
         Compression::Gzip => gzip(input),
         Compression::Snappy => snappy::compress(input),
         Compression::Lz4 => lz4(input),
-        Compression::Zstd => zstd::stream::encode_all(input, zstd::DEFAULT_COMPRESSION_LEVEL),
+        // With its content's size in the frame: some decoders of JavaScript refuse one without.
+        Compression::Zstd => zstd::bulk::compress(input, zstd::DEFAULT_COMPRESSION_LEVEL),
     };
     compressed
         .map(Cow::Owned)

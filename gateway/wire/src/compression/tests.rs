@@ -108,3 +108,13 @@ fn attribute_bits_name_the_codec() {
     }
     assert_eq!(Compression::of_attributes(5), None);
 }
+
+#[test]
+fn a_zstd_frame_tells_the_size_of_its_content() {
+    for size in [0, 1, 300, 1_000_000] {
+        let content = vec![b'x'; size];
+        let frame = compress(Compression::Zstd, &content).unwrap();
+        let told = zstd::zstd_safe::get_frame_content_size(&frame).unwrap();
+        assert_eq!(told, u64::try_from(size).ok());
+    }
+}
