@@ -64,20 +64,24 @@ impl Gateway {
     /// # Errors
     /// It does not become ready.
     pub fn on_pulsar(scratch: &Scratch, name: &str, pulsar: &Pulsar, format: &str) -> Result<Self> {
+        Self::on_pulsar_with(scratch, name, pulsar, format, &[])
+    }
+
+    /// As [`on_pulsar`](Self::on_pulsar), with more arguments.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn on_pulsar_with(
+        scratch: &Scratch,
+        name: &str,
+        pulsar: &Pulsar,
+        format: &str,
+        more: &[&str],
+    ) -> Result<Self> {
         let (service, admin) = (pulsar.service_url(), pulsar.admin_url());
-        Self::start(
-            &install::binary("kop-gateway")?,
-            scratch,
-            name,
-            &[
-                "--pulsar",
-                &service,
-                "--pulsar-admin",
-                &admin,
-                "--entry-format",
-                format,
-            ],
-        )
+        let store = ["--pulsar", &service, "--pulsar-admin", &admin];
+        let arguments = [&store[..], &["--entry-format", format], more].concat();
+        Self::start(&install::binary("kop-gateway")?, scratch, name, &arguments)
     }
 
     fn start(binary: &Path, scratch: &Scratch, name: &str, store: &[&str]) -> Result<Self> {

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use kop_e2e::clients::{Java, Record, kafka_java, kcat_produce, pulsar_java};
 use kop_e2e::gateway::Gateway;
 use kop_e2e::install::{PULSAR_NEWEST, PULSAR_OLDEST};
+use kop_e2e::matrix::{self, rows, table, tools};
 use kop_e2e::pulsar::Pulsar;
 use kop_e2e::scratch::{Scratch, tell};
 use kop_e2e::story::{self, KafkaServer};
@@ -38,6 +39,33 @@ fn beside_native_producers_on_the_newest_pulsar_with_deduplication() {
         beside_native_producers(scratch, &pulsar, &gateway, "beside-deduplication")?;
         gateway.stop()
     });
+}
+
+const NO_DELAY: &[&str] = &["--group-initial-rebalance-delay-ms", "0"];
+
+#[test]
+fn each_client_does_what_it_can_in_format_pulsar() {
+    tell("pulsar-clients-pulsar", |scratch| {
+        each_client(scratch, "pulsar")
+    });
+}
+
+#[test]
+fn each_client_does_what_it_can_in_format_kafka() {
+    tell("pulsar-clients-kafka", |scratch| {
+        each_client(scratch, "kafka")
+    });
+}
+
+/// The tables are the same for both formats: where they differ, one of the two fails.
+fn each_client(scratch: &Scratch, format: &str) -> Result<()> {
+    let pulsar = Pulsar::start(scratch, PULSAR_NEWEST, &[])?;
+    let mut gateway = Gateway::on_pulsar_with(scratch, "gateway", &pulsar, format, NO_DELAY)?;
+    let clients = matrix::each_client_does_what_it_can(scratch, &gateway, &[])?;
+    let admin = tools::each_tool_does_what_it_can(scratch, &gateway, &[])?;
+    gateway.stop()?;
+    table::check("pulsar", &rows::titles(), &clients)?;
+    table::check("pulsar-tools", &tools::titles(), &admin)
 }
 
 fn both_formats(scratch: &Scratch, pulsar: &Pulsar) -> Result<()> {
