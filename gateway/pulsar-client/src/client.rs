@@ -17,6 +17,7 @@ use crate::{
     connection::{Connection, ConnectionOptions},
     lookup::Lookup,
     pool::Pool,
+    remembered::Remembered,
     service_url::ServiceUrl,
     transport::Transport,
 };
@@ -75,6 +76,7 @@ struct Shared {
     pool: Pool,
     /// `Err` says what is wrong with the service URL.
     lookup: Result<Lookup, Cause>,
+    remembered: Remembered,
     connections_per_broker: usize,
     operation_timeout: Duration,
     next_id: AtomicU64,
@@ -115,6 +117,7 @@ impl Client {
             shared: Arc::new(Shared {
                 pool,
                 lookup,
+                remembered: Remembered::default(),
                 connections_per_broker: connections_per_broker.max(1),
                 operation_timeout,
                 next_id: AtomicU64::new(1),
@@ -182,7 +185,8 @@ impl Client {
             .map_err(ProducerError::from)
     }
 
-    /// Opens a reader on a topic or partition (`…-partition-N`). Does not create the topic.
+    /// Opens a reader on a topic or partition (`…-partition-N`). Does not create the topic. Where the
+    /// topic was found before, that broker is asked first, which saves the round trip of a lookup.
     ///
     /// # Errors
     /// Where the topic is missing, or the broker refuses or does not answer.
@@ -196,10 +200,18 @@ impl Client {
         let options = &options;
         shared
             .retry(|| async move {
-                let connection = shared.connection(topic).await?;
-                let id = shared.next_id();
-                let subscription = format!("kop-reader-{:016x}-{id}", shared.nonce);
-                Reader::open(connection, id, subscription, topic, start, options).await
+                let open = async |connection| {
+                    let id = shared.next_id();
+                    let subscription = format!("kop-reader-{:016x}-{id}", shared.nonce);
+                    Reader::open(connection, id, subscription, topic, start, options).await
+                };
+                if let Some(connection) = shared.remembered.get(topic) {
+                    match open(connection).await {
+                        Err(cause) if is_passing(&cause) => shared.remembered.forget(topic),
+                        outcome => return outcome,
+                    }
+                }
+                open(shared.connection(topic).await?).await
             })
             .await
             .map_err(ReaderError::from)
@@ -219,7 +231,9 @@ impl Shared {
         topic.hash(&mut hasher);
         let index = usize::try_from(hasher.finish() % self.connections_per_broker as u64)
             .expect("less than a usize");
-        self.pool.connection(&target, index).await
+        let connection = self.pool.connection(&target, index).await?;
+        self.remembered.learn(topic, &connection);
+        Ok(connection)
     }
 
     /// Unique among the client's producers and readers.

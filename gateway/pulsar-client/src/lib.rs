@@ -20,6 +20,7 @@ mod lookup;
 mod pool;
 mod producer;
 mod reader;
+mod remembered;
 mod service_url;
 mod transport;
 

@@ -1,5 +1,10 @@
 //! A broker in the test's hands: it takes a connection, says what came and sends what it is told.
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    mem,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use pulsar_client::{
@@ -94,6 +99,7 @@ impl FakeBroker {
         Wire {
             stream,
             inbox: BytesMut::new(),
+            seen: Seen::default(),
         }
     }
 
@@ -133,14 +139,32 @@ impl FakeBroker {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin {}
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// The kinds of the commands that came over a connection, and of the entries that went, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Seen(Arc<Mutex<Vec<String>>>);
+
+impl Seen {
+    fn note(&self, command: &Command) {
+        let text = format!("{command:?}");
+        let kind = text.split('(').next().unwrap_or_default().to_owned();
+        self.0.lock().expect("nobody panicked").push(kind);
+    }
+
+    /// What was seen since this was asked last.
+    pub(crate) fn take(&self) -> Vec<String> {
+        mem::take(&mut *self.0.lock().expect("nobody panicked"))
+    }
+}
 
 /// The broker's end of a connection.
 pub(crate) struct Wire {
     stream: Box<dyn Stream>,
     inbox: BytesMut,
+    pub(crate) seen: Seen,
 }
 
 impl Wire {
@@ -163,10 +187,9 @@ impl Wire {
         soon(async {
             loop {
                 if let Some(frame) = frame::decode(&mut self.inbox, LIMIT).expect("a frame") {
-                    return Some((
-                        frame.command.command.expect("a known command"),
-                        frame.trailer,
-                    ));
+                    let command = frame.command.command.expect("a known command");
+                    self.seen.note(&command);
+                    return Some((command, frame.trailer));
                 }
                 match self.stream.read_buf(&mut self.inbox).await {
                     Ok(0) | Err(_) => return None,
@@ -202,6 +225,10 @@ impl Wire {
     pub(crate) async fn serve_lookup(&mut self, url: &str) {
         let lookup = self.take_lookup().await;
         assert_eq!(lookup.topic, TOPIC);
+        self.answer_lookup(&lookup, url).await;
+    }
+
+    pub(crate) async fn answer_lookup(&mut self, lookup: &LookupTopic, url: &str) {
         self.send(Command::LookupTopicResponse(LookupTopicResponse {
             broker_service_url: url.starts_with("pulsar://").then(|| url.to_owned()),
             broker_service_url_tls: url.starts_with("pulsar+ssl://").then(|| url.to_owned()),
@@ -222,6 +249,10 @@ impl Wire {
     /// Opens a producer; its id.
     pub(crate) async fn serve_producer(&mut self) -> u64 {
         let producer = self.take_producer().await;
+        self.answer_producer(producer).await
+    }
+
+    pub(crate) async fn answer_producer(&mut self, producer: command::Producer) -> u64 {
         self.send(Command::ProducerSuccess(ProducerSuccess {
             request_id: producer.request_id,
             producer_name: producer
@@ -306,6 +337,7 @@ impl Wire {
             message_id: MessageIdData::of(7, entry),
             ..command::Message::default()
         });
+        self.seen.note(&message);
         self.send_bytes(&frame::encode_with_trailer(message, trailer))
             .await;
     }

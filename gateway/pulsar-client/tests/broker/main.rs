@@ -3,4 +3,5 @@ mod fake;
 mod lookup;
 mod produce;
 mod read;
+mod round_trips;
 mod tls;

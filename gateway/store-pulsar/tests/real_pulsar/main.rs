@@ -9,6 +9,7 @@
 
 mod configs;
 mod deletion;
+mod round_trips;
 mod trimming;
 
 use std::time::Duration;
