@@ -107,13 +107,18 @@ impl Trace {
             .collect()
     }
 
-    /// Whether a call wrote `marker` into a journal, and that journal was brought to the disk, all
-    /// of it before `answer` began. Fails where it was never written.
+    /// Whether a call wrote `marker` into a journal or a segment, and that file was brought to the disk,
+    /// all of it before `answer` began. Fails where it was never written.
     pub(crate) fn is_synced(&self, marker: &str, answer: &Call) -> Result<bool> {
         let written = self
             .named(&["write", "writev", "pwrite64", "pwritev"])
-            .find(|call| file(call).ends_with(".jnl") && call.arguments.contains(marker));
-        let written = written.with_context(|| format!("{marker} is in no journal"))?;
+            .find(|call| {
+                let kept = [".jnl", ".appended"]
+                    .iter()
+                    .any(|end| file(call).ends_with(end));
+                kept && call.arguments.contains(marker)
+            });
+        let written = written.with_context(|| format!("{marker} is in no journal or segment"))?;
         Ok(self.named(&["fsync", "fdatasync"]).any(|sync| {
             file(sync) == file(written)
                 && sync.begun > written.returned

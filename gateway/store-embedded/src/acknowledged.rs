@@ -4,8 +4,9 @@
 //! a write is durable and before anyone is answered, and never synced, so that on the disk it may be
 //! older than the store, and never newer. A store that is behind it has lost what it promised.
 //!
-//! One line in the file `acknowledged`, padded to a fixed length and written over in one call. Without
-//! the file nothing is compared: whoever wants to go on with what is left removes it.
+//! Two lines in the file `acknowledged`, each padded to a fixed length and written over in one call: what was
+//! appended last, which the segments hold, and what was changed last, which the journals hold alone. Each of
+//! the two loses its end before anything else. Without the file nothing is compared: whoever wants to go on with what is left removes it.
 use std::{
     fmt::Write as _,
     fs::{File, OpenOptions},
@@ -45,6 +46,7 @@ pub(crate) enum Fact {
 /// The note of an open store.
 #[derive(Debug)]
 pub(crate) struct Acknowledged {
+    path: PathBuf,
     file: File,
     line: String,
 }
@@ -59,7 +61,7 @@ pub(crate) struct Lost {
 
 impl Acknowledged {
     /// Opens the note of the store in a directory, and gives what it says.
-    pub(crate) fn open(directory: &Path) -> io::Result<(Self, Option<Fact>)> {
+    pub(crate) fn open(directory: &Path) -> io::Result<(Self, Vec<Fact>)> {
         let path = directory.join(FILE);
         let mut options = OpenOptions::new();
         options.read(true).write(true);
@@ -72,15 +74,19 @@ impl Acknowledged {
             }
             opened => opened?,
         };
-        let mut bytes = [0; LENGTH];
+        let mut bytes = [0; 2 * LENGTH];
         let read = file.read_at(&mut bytes, 0)?;
-        let said = bytes.get(..read).unwrap_or_default();
-        let fact = Fact::parse(&String::from_utf8_lossy(said));
-        if read > 0 && fact.is_none() {
-            tracing::warn!(path = %path.display(), "unreadable note of what was acknowledged last");
+        let mut facts = Vec::new();
+        for said in bytes.get(..read).unwrap_or_default().chunks(LENGTH) {
+            let fact = Fact::parse(&String::from_utf8_lossy(said));
+            // Where nothing was changed yet the first line may be zeros.
+            if fact.is_none() && said.iter().any(|byte| *byte != 0) {
+                tracing::warn!(path = %path.display(), "unreadable note of what was acknowledged last");
+            }
+            facts.extend(fact);
         }
         let line = String::with_capacity(LENGTH);
-        Ok((Self { file, line }, fact))
+        Ok((Self { path, file, line }, facts))
     }
 
     /// The note of the store in a directory, if there is one. Without it the store may be behind.
@@ -90,6 +96,23 @@ impl Acknowledged {
         is_there.then_some(path)
     }
 
+    /// Takes back what was said of a topic that has been deleted since, by a write that nobody was answered
+    /// for: soon nothing tells of it any more.
+    pub(crate) fn settle(&self, said: &[Fact], topics: &Topics) -> io::Result<()> {
+        let entries = topics.entries();
+        let is_there = |id: Uuid| entries.iter().any(|entry| entry.topic.id == id);
+        for fact in said {
+            if fact.topic().is_some_and(|id| !is_there(id)) {
+                self.file.write_all_at(&[0; LENGTH], fact.place())?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Notes what is durable now.
     pub(crate) fn note(&mut self, fact: Fact) -> io::Result<()> {
         self.line.clear();
@@ -97,11 +120,35 @@ impl Acknowledged {
         let spaces = (LENGTH - 1).saturating_sub(self.line.len());
         self.line.extend(std::iter::repeat_n(' ', spaces));
         self.line.push('\n');
-        self.file.write_all_at(self.line.as_bytes(), 0)
+        self.file.write_all_at(self.line.as_bytes(), fact.place())?;
+        // What was appended last may have been appended there.
+        match fact {
+            Fact::NoTopic(_) => self.file.write_all_at(&[0; LENGTH], 0),
+            _ => Ok(()),
+        }
     }
 }
 
 impl Fact {
+    /// Whether it is about what was appended.
+    pub(crate) fn is_append(&self) -> bool {
+        matches!(self, Self::End(..))
+    }
+
+    /// Where its line is in the file.
+    fn place(&self) -> u64 {
+        if self.is_append() { 0 } else { LENGTH as u64 }
+    }
+
+    /// The topic that is there if it is true.
+    fn topic(&self) -> Option<Uuid> {
+        match self {
+            Self::End(log, _) | Self::Start(log, _) => Some(log.topic),
+            Self::Topic(topic, _) => Some(*topic),
+            Self::NoTopic(_) | Self::ProducerIds(_) => None,
+        }
+    }
+
     fn write(self, line: &mut String) {
         let written = match self {
             Self::End(LogId { topic, partition }, offset) => {
@@ -236,27 +283,31 @@ mod tests {
     fn what_is_noted_last_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let (mut note, said) = Acknowledged::open(folder.path()).unwrap();
-        assert_eq!(said, None);
+        assert_eq!(said, []);
         assert_eq!(Acknowledged::is_there(folder.path()), None);
         let topic = Uuid::from_u128(u128::MAX);
         let log = LogId {
             topic,
             partition: u32::MAX,
         };
+        let appended = Fact::End(log, Offset(i64::MAX));
         for fact in [
-            Fact::End(log, Offset(i64::MAX)),
+            appended,
             Fact::Start(log, Offset(0)),
             Fact::Topic(topic, 7),
             Fact::ProducerIds(12),
             Fact::NoTopic(topic),
         ] {
             note.note(fact).unwrap();
-            assert_eq!(Acknowledged::open(folder.path()).unwrap().1, Some(fact));
+            let said = Acknowledged::open(folder.path()).unwrap().1;
+            assert_eq!(said.last(), Some(&fact));
+            let others = usize::from(fact != appended && fact != Fact::NoTopic(topic));
+            assert_eq!(said.len(), 1 + others);
         }
         let path = folder.path().join(FILE);
-        assert_eq!(std::fs::read(&path).unwrap().len(), LENGTH);
+        assert_eq!(std::fs::read(&path).unwrap().len(), 2 * LENGTH);
         std::fs::write(path, "end of the world").unwrap();
-        assert_eq!(Acknowledged::open(folder.path()).unwrap().1, None);
+        assert_eq!(Acknowledged::open(folder.path()).unwrap().1, []);
         assert!(Acknowledged::is_there(folder.path()).is_some());
     }
 }

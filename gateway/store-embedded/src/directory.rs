@@ -8,13 +8,14 @@ use std::{
 use crate::{
     acknowledged::{Acknowledged, Fact},
     engine::OpenStoreError,
-    format::{FORMAT, FORMAT_1, FORMAT_PREFIX},
+    format::{FORMAT, FORMAT_1, FORMAT_2, FORMAT_PREFIX},
 };
 
 pub(crate) const LOCK: &str = "lock";
 const FORMAT_FILE: &str = "format";
 const FORMAT_DRAFT: &str = "format.new";
 const DATABASE: &str = "db";
+const SEGMENTS: &str = "segments";
 
 /// A directory that this process holds. The operating system gives it back when the process ends,
 /// however it ends.
@@ -24,8 +25,15 @@ pub(crate) struct Directory {
     /// The folders that were made for it, outermost first, if the store is being made.
     making: Option<Vec<PathBuf>>,
     /// An earlier version wrote it, which this one can bring up to date.
-    is_outdated: bool,
+    outdated: Option<Outdated>,
     _lock: File,
+}
+
+/// Which earlier version wrote a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outdated {
+    First,
+    Second,
 }
 
 impl Directory {
@@ -55,15 +63,21 @@ impl Directory {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let is_outdated = format.as_deref() == Some(FORMAT_1);
+        let outdated = match format.as_deref() {
+            Some(FORMAT_1) => Some(Outdated::First),
+            Some(FORMAT_2) => Some(Outdated::Second),
+            _ => None,
+        };
         let mut making = None;
         match format {
             None => {
                 draft_format(path).map_err(failed)?;
-                remove_draft(&path.join(DATABASE)).map_err(failed)?;
+                for folder in [DATABASE, SEGMENTS] {
+                    remove_draft(&path.join(folder)).map_err(failed)?;
+                }
                 making = Some(made);
             }
-            Some(ref found) if found == FORMAT || is_outdated => {}
+            Some(ref found) if found == FORMAT || outdated.is_some() => {}
             Some(found) if found.starts_with(FORMAT_PREFIX) => {
                 let found = found.trim_end().to_owned();
                 return Err(OpenStoreError::Version {
@@ -76,7 +90,7 @@ impl Directory {
         Ok(Self {
             path: path.to_owned(),
             making,
-            is_outdated,
+            outdated,
             _lock: lock,
         })
     }
@@ -97,6 +111,7 @@ impl Directory {
 
     fn publish(&self, made: &[PathBuf]) -> io::Result<()> {
         sync_folders(&self.database())?;
+        sync_folders(&segments(&self.path))?;
         Acknowledged::open(&self.path)?;
         // The draft's name must not be the only one that is on the disk.
         sync_folder(&self.path)?;
@@ -112,14 +127,15 @@ impl Directory {
         &self.path
     }
 
-    /// Whether an earlier version wrote it.
-    pub(crate) fn is_outdated(&self) -> bool {
-        self.is_outdated
+    /// Which earlier version wrote it, if one did.
+    pub(crate) fn outdated(&self) -> Option<Outdated> {
+        self.outdated
     }
 
     /// Notes that it has been brought up to date.
     pub(crate) fn updated(&self) -> Result<(), OpenStoreError> {
-        let updated = draft_format(&self.path)
+        let updated = sync_folder(&self.path)
+            .and_then(|()| draft_format(&self.path))
             .and_then(|()| fs::rename(self.path.join(FORMAT_DRAFT), self.path.join(FORMAT_FILE)))
             .and_then(|()| sync_folder(&self.path));
         updated.map_err(|source| OpenStoreError::Directory {
@@ -134,7 +150,7 @@ impl Directory {
     }
 
     /// The note of what was acknowledged last, and what it says.
-    pub(crate) fn acknowledged(&self) -> Result<(Acknowledged, Option<Fact>), OpenStoreError> {
+    pub(crate) fn acknowledged(&self) -> Result<(Acknowledged, Vec<Fact>), OpenStoreError> {
         Acknowledged::open(&self.path).map_err(|source| OpenStoreError::Directory {
             path: self.path.clone(),
             source,
@@ -143,8 +159,18 @@ impl Directory {
 
     /// Where the key-value store is.
     pub(crate) fn database(&self) -> PathBuf {
-        self.path.join(DATABASE)
+        database(&self.path)
     }
+}
+
+/// Where the key-value store of the store in a directory is.
+pub(crate) fn database(directory: &Path) -> PathBuf {
+    directory.join(DATABASE)
+}
+
+/// Where its record batches are.
+pub(crate) fn segments(directory: &Path) -> PathBuf {
+    directory.join(SEGMENTS)
 }
 
 /// The beginning of the file `format`; `None` where there is no such file.
@@ -219,7 +245,8 @@ pub(crate) fn holds_something_else(path: &Path) -> io::Result<bool> {
     let begun = path.join(FORMAT_DRAFT).try_exists()?;
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();
-        let ours = name == LOCK || name == FORMAT_DRAFT || (begun && name == DATABASE);
+        let part = begun && (name == DATABASE || name == SEGMENTS);
+        let ours = name == LOCK || name == FORMAT_DRAFT || part;
         if !ours {
             return Ok(true);
         }

@@ -6,6 +6,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use bytes::Bytes;
 use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions,
     OwnedWriteBatch, PersistMode, config::CompressionPolicy,
@@ -17,12 +18,13 @@ use uuid::Uuid;
 
 use crate::{
     Clock,
-    directory::Directory,
-    format::{self, BatchKey, Damaged, LogId},
+    directory::{self, Directory, Outdated},
+    format::{self, BatchKey, Damaged, LogId, Stored},
     journal,
     live::Live,
     log::Log,
     metrics::{self, Counters},
+    segments::{Segments, Unread, recovery},
     topics::{Entry, Topics},
     upgrade,
     upkeep::Removal,
@@ -37,7 +39,10 @@ const BATCHES_BUFFER: u64 = 32 * 1024 * 1024;
 const META_BUFFER: u64 = 2 * 1024 * 1024;
 /// Journals on disk, which are read at the start.
 const JOURNAL_BYTES: u64 = 128 * 1024 * 1024;
-/// Larger values stay out of the sorted tables, so that merging those copies no records.
+/// How often a batch that is moved while it is being read is looked for.
+const MOVES: usize = 10;
+/// Larger values stay out of the sorted tables, so that merging those copies no records of stores from
+/// before format 3.
 const SEPARATION: u32 = 512;
 /// Reads from disk at a time; each has a thread while it lasts.
 const READERS: usize = 8;
@@ -155,6 +160,9 @@ pub(crate) struct Keyspaces {
     pub(crate) database: Database,
     pub(crate) batches: Keyspace,
     pub(crate) meta: Keyspace,
+    /// Where the batches are that the keyspace of this name is the index of.
+    pub(crate) segments: Arc<Segments>,
+    durability: Durability,
     /// Sequence number of the first write that is not known to be durable, if there is one. All writes
     /// go through [`commit`](Self::commit), which keeps it.
     unsure: Arc<Mutex<Option<u64>>>,
@@ -206,21 +214,32 @@ impl Engine {
             path: options.directory.clone(),
             source,
         };
-        let keyspaces = Keyspaces::open(&directory.database())
+        let keyspaces = Keyspaces::open(directory.path(), options.durability)
             .map_err(|error| OpenStoreError::of(&options.directory, error))?;
         let cluster_id = cluster_id(&keyspaces).map_err(damaged)?;
         directory.made()?;
-        if directory.is_outdated() {
-            upgrade::from_1(&keyspaces).map_err(damaged)?;
+        if let Some(outdated) = directory.outdated() {
+            if outdated == Outdated::First {
+                upgrade::from_1(&keyspaces).map_err(damaged)?;
+            }
             directory.updated()?;
         }
+        let recovered = recovery::recover(&keyspaces, directory.note().as_deref());
+        let recovered = recovered.map_err(damaged)?;
         let (topics, removals) = load(&keyspaces, &options.defaults).map_err(damaged)?;
         let topics = Arc::new(topics);
         let (acknowledged, last) = directory.acknowledged()?;
-        if let Some(last) = last {
+        for last in &last {
             last.check(&keyspaces, &topics, &options.directory)
                 .map_err(damaged)?;
         }
+        let unusable = |source| OpenStoreError::Directory {
+            path: options.directory.clone(),
+            source,
+        };
+        acknowledged.settle(&last, &topics).map_err(unusable)?;
+        let appending = recovered.go_on(&keyspaces.segments, options.durability);
+        let appending = appending.map_err(unusable)?;
 
         let (commands, commands_from) = mpsc::channel();
         let opened = Opened::new(keyspaces.clone());
@@ -236,7 +255,7 @@ impl Engine {
         let upkeep = ground
             .keep_up(&keyspaces, removals)
             .map_err(OpenStoreError::Thread)?;
-        let writer = Writer::new(ground, keyspaces, upkeep, acknowledged);
+        let writer = Writer::new(ground, keyspaces, appending, (upkeep, acknowledged));
         let writer = thread::Builder::new()
             .name("kop-writer".to_owned())
             .spawn(move || writer.run(commands_from))
@@ -289,6 +308,8 @@ impl std::fmt::Debug for Engine {
 
 impl Keyspaces {
     /// Writes a batch: durably, if it says so, and then everything written before is durable as well.
+    /// What is only given to the operating system is sure if no more is promised, or if it is read again
+    /// from elsewhere, as what was appended is.
     pub(crate) fn commit(
         &self,
         writes: OwnedWriteBatch,
@@ -300,18 +321,61 @@ impl Keyspaces {
         let mut unsure = locked(&self.unsure);
         unsure.get_or_insert_with(|| self.database.seqno());
         writes.durability(mode).commit()?;
-        if mode.is_some() {
+        if mode.is_some_and(|mode| self.is_sure(mode)) {
             *unsure = None;
         }
         Ok(())
+    }
+
+    fn is_sure(&self, mode: PersistMode) -> bool {
+        mode != PersistMode::Buffer || self.durability == Durability::Os
     }
 
     /// Makes everything durable that was written.
     pub(crate) fn persist(&self, mode: PersistMode) -> fjall::Result<()> {
         let mut unsure = locked(&self.unsure);
         self.database.persist(mode)?;
-        *unsure = None;
+        if self.is_sure(mode) {
+            *unsure = None;
+        }
         Ok(())
+    }
+
+    /// Where a log begins.
+    pub(crate) fn start(&self, log: LogId) -> Result<Offset, Cause> {
+        Ok(match self.meta.get(log.start_key())? {
+            Some(value) => Offset(format::number_of(&value, "first offset of a log")?),
+            None => Offset(0),
+        })
+    }
+
+    /// The batch that is stored under a key. It may have been moved since `value` was read there; `None`
+    /// if it is gone.
+    pub(crate) fn batch(
+        &self,
+        log: LogId,
+        key: &[u8],
+        value: fjall::Slice,
+    ) -> Result<Option<Bytes>, Unloaded> {
+        let mut value = value;
+        for _ in 0..MOVES {
+            let pointer = match Stored::of(value.into())? {
+                Stored::Here(batch) => return Ok(Some(batch)),
+                Stored::At(pointer) => pointer,
+            };
+            match self.segments.read(log, &[pointer]) {
+                Ok(batches) => return Ok(batches.into_iter().next()),
+                Err(Unread::Gone(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let now = self.batches.get(key)?;
+            let Some(now) = now else { return Ok(None) };
+            if *now == pointer.encode() {
+                return Err(Unread::Gone(pointer.segment).into());
+            }
+            value = now;
+        }
+        Ok(None)
     }
 
     /// Where a log ends that begins at `start`.
@@ -329,8 +393,10 @@ impl Keyspaces {
         locked(&self.unsure).unwrap_or_else(|| self.database.seqno())
     }
 
-    pub(crate) fn open(database: &Path) -> fjall::Result<Self> {
-        let database = Database::builder(database)
+    /// Opens those of the store in a directory.
+    pub(crate) fn open(directory: &Path, durability: Durability) -> fjall::Result<Self> {
+        let segments = Segments::open(&directory::segments(directory))?;
+        let database = Database::builder(&directory::database(directory))
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
             .worker_threads(1)
@@ -357,6 +423,8 @@ impl Keyspaces {
             database,
             batches,
             meta,
+            segments: Arc::new(segments),
+            durability,
             unsure: Arc::default(),
         })
     }
@@ -410,10 +478,7 @@ fn load_logs(
             topic: topic.id,
             partition,
         };
-        let start = match keyspaces.meta.get(id.start_key())? {
-            Some(value) => Offset(format::number_of(&value, "first offset of a log")?),
-            None => Offset(0),
-        };
+        let start = keyspaces.start(id)?;
         let high = keyspaces.end(id, start)?;
         if start > Offset(0) {
             removals.push(Removal::Before {
@@ -430,6 +495,17 @@ fn load_logs(
 /// this crate is one call that leaves the content whole.
 pub(crate) fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A batch could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unloaded {
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+    #[error(transparent)]
+    Segment(#[from] Unread),
+    #[error(transparent)]
+    Index(#[from] fjall::Error),
 }
 
 impl From<Damaged> for kop_store::ReadError {

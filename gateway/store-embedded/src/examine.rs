@@ -10,7 +10,7 @@ use rustix::fs::{Access, StatVfs, access, statvfs};
 
 use crate::{
     directory::{LOCK, holds_something_else, read_format},
-    format::{FORMAT, FORMAT_PREFIX},
+    format::{FORMAT, FORMAT_1, FORMAT_2, FORMAT_PREFIX},
 };
 
 /// Below this there is no room for the key-value store's own files.
@@ -79,6 +79,13 @@ fn content(directory: &Path) -> Option<Finding> {
         Some(found) if found == FORMAT => Finding::ok(
             SUBJECT,
             format!("a store of this version ({})", found.trim()),
+        ),
+        Some(found) if found == FORMAT_1 || found == FORMAT_2 => Finding::ok(
+            SUBJECT,
+            format!(
+                "a store of an earlier version ({}), which is brought up to date when it is opened",
+                found.trim()
+            ),
         ),
         Some(found) if found.starts_with(FORMAT_PREFIX) => Finding::missing(
             SUBJECT,
@@ -186,6 +193,7 @@ mod tests {
 
         let mut open = Directory::take(path).unwrap();
         fs::create_dir(open.database()).unwrap();
+        fs::create_dir(path.join("segments")).unwrap();
         open.made().unwrap();
         let in_use = [("directory", Well), ("content", Well), ("lock", Missing)];
         assert_eq!(states(path), expected(&in_use));

@@ -2,19 +2,22 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `format` | the line `kop embedded store 2` |
+//! | `format` | the line `kop embedded store 3` |
 //! | `format.new` | the same; the store is being made or brought to this version, and the line does not count yet |
 //! | `lock` | locked by the process that has the store open |
 //! | `acknowledged` | one line: what was acknowledged last, to notice when the store has lost it |
 //! | `probe` | for a moment: whether the disk takes writes again |
 //! | `db/` | the key-value store |
+//! | `segments/` | the record batches, in [segments](crate::segments) |
 //!
 //! Two keyspaces. Numbers are big-endian, so that keys sort as numbers do. A *log* is one partition
 //! of one topic: the topic's id (16 bytes) and the partition's number (4).
 //!
 //! | keyspace | key | value |
 //! | --- | --- | --- |
-//! | `batches` | log, base offset (8), last offset delta (4), max timestamp (8) | a record batch, its base offset set |
+//! | `batches` | log, base offset (8), last offset delta (4), max timestamp (8) | where the record batch is: segment (4), position (4), length (4); or, from before format 3, the batch |
+//! | `batches` | 16 zeros, `indexed` | segment (4) and position (4) up to which what was appended is in this keyspace |
+//! | `batches` | 16 zeros, `segment/` and a segment (4) | how many of its bytes nothing points to any more (8), as far as is known |
 //! | `meta` | `topic/` and a topic's name | JSON: id, number of partitions, and what is set for it |
 //! | `meta` | `removed/` and a topic's id | number of partitions (4) of a topic whose batches are being removed |
 //! | `meta` | `start/` and a log | the log's first offset (8), where that is not 0 |
@@ -30,16 +33,20 @@
 //! no values.
 use std::collections::BTreeMap;
 
-use bytes::{Buf, BufMut};
+use bytes::{Buf, BufMut, Bytes};
 use kop_store::{Topic, TopicConfig};
 use kop_wire::{BatchHeader, Offset, Timestamp, TopicName};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::frame::{HEADER, Place};
+
 /// Content of the file `format`.
-pub(crate) const FORMAT: &str = "kop embedded store 2\n";
-/// Its content in directories that are brought to this version when they are opened: without topic
-/// configurations.
+pub(crate) const FORMAT: &str = "kop embedded store 3\n";
+/// Its content in directories that are brought to this version when they are opened: all batches in the
+/// key-value store.
+pub(crate) const FORMAT_2: &str = "kop embedded store 2\n";
+/// The same, and without topic configurations.
 pub(crate) const FORMAT_1: &str = "kop embedded store 1\n";
 /// What the content of every version begins with.
 pub(crate) const FORMAT_PREFIX: &str = "kop embedded store ";
@@ -48,6 +55,11 @@ pub(crate) const CLUSTER_ID: &[u8] = b"cluster-id";
 pub(crate) const NEXT_PRODUCER_ID: &[u8] = b"next-producer-id";
 pub(crate) const TOPICS: &[u8] = b"topic/";
 pub(crate) const REMOVED: &[u8] = b"removed/";
+/// No topic has an id of zeros.
+pub(crate) const INDEXED: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0indexed";
+pub(crate) const SEGMENTS: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0segment/";
+/// Bytes of a pointer.
+const POINTER: usize = 12;
 const STARTS: &[u8] = b"start/";
 const PRODUCERS: &[u8] = b"producers/";
 const CLEANED: &[u8] = b"cleaned/";
@@ -161,6 +173,119 @@ impl BatchKey {
     pub(crate) fn end(self) -> Offset {
         self.base + i64::from(self.last_offset_delta) + 1
     }
+}
+
+/// Where a record batch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pointer {
+    pub(crate) segment: u32,
+    /// Of its frame.
+    pub(crate) position: u32,
+    /// Of the batch, in bytes.
+    pub(crate) length: u32,
+}
+
+/// What is stored under a batch's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// Where it is.
+    At(Pointer),
+    /// The batch itself, as before format 3.
+    Here(Bytes),
+}
+
+impl Pointer {
+    pub(crate) fn encode(self) -> [u8; POINTER] {
+        let mut value = [0; POINTER];
+        let fields = [self.segment, self.position, self.length];
+        let fields = fields.into_iter().flat_map(u32::to_be_bytes);
+        for (byte, field) in value.iter_mut().zip(fields) {
+            *byte = field;
+        }
+        value
+    }
+
+    /// Where the frame stands.
+    pub(crate) fn place(self) -> Place {
+        Place {
+            segment: self.segment,
+            position: self.position,
+        }
+    }
+
+    /// Where the frame ends.
+    pub(crate) fn end(self) -> u64 {
+        u64::from(self.position) + self.size()
+    }
+
+    /// Bytes of the batch.
+    pub(crate) fn bytes(self) -> usize {
+        usize::try_from(self.length).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes that the frame takes in its segment.
+    pub(crate) fn size(self) -> u64 {
+        HEADER as u64 + u64::from(self.length)
+    }
+}
+
+impl Stored {
+    /// A batch is longer than a pointer.
+    pub(crate) fn of(value: Bytes) -> Result<Self, Damaged> {
+        let mut fields = &*value;
+        if fields.len() > POINTER {
+            return Ok(Self::Here(value));
+        }
+        let mut read = || {
+            Ok::<_, bytes::TryGetError>(Pointer {
+                segment: fields.try_get_u32()?,
+                position: fields.try_get_u32()?,
+                length: fields.try_get_u32()?,
+            })
+        };
+        match read() {
+            Ok(pointer) if fields.is_empty() => Ok(Self::At(pointer)),
+            _ => Err(Damaged("place of a batch")),
+        }
+    }
+
+    /// Bytes of the batch.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::At(pointer) => pointer.bytes(),
+            Self::Here(batch) => batch.len(),
+        }
+    }
+}
+
+pub(crate) fn indexed_value(place: Place) -> Vec<u8> {
+    [place.segment.to_be_bytes(), place.position.to_be_bytes()].concat()
+}
+
+pub(crate) fn indexed_of(mut value: &[u8]) -> Result<Place, Damaged> {
+    let mut read = || {
+        Ok::<_, bytes::TryGetError>(Place {
+            segment: value.try_get_u32()?,
+            position: value.try_get_u32()?,
+        })
+    };
+    match read() {
+        Ok(place) if value.is_empty() => Ok(place),
+        _ => Err(Damaged("note of what is in the index")),
+    }
+}
+
+pub(crate) fn segment_key(number: u32) -> Vec<u8> {
+    [SEGMENTS, &number.to_be_bytes()].concat()
+}
+
+/// The number of a segment, and how many of its bytes nothing points to.
+pub(crate) fn segment_of(key: &[u8], value: &[u8]) -> Result<(u32, u64), Damaged> {
+    const SEGMENT: Damaged = Damaged("note of a segment");
+    let number = key.strip_prefix(SEGMENTS).ok_or(SEGMENT)?;
+    let number = number.try_into().map_err(|_| SEGMENT)?;
+    let dead = value.try_into().map_err(|_| SEGMENT)?;
+    Ok((u32::from_be_bytes(number), u64::from_be_bytes(dead)))
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,8 +1,12 @@
 //! The door for fuzz targets: keys and values of the directory as they are read back. Built with the
 //! feature `fuzzing` only.
-use crate::format::{
-    BatchKey, cleaned_of, cleaned_value, number_of, producers_of, producers_value, removed_key,
-    removed_of, topic_key, topic_of, topic_value,
+use crate::{
+    format::{
+        BatchKey, Stored, cleaned_of, cleaned_value, indexed_of, indexed_value, number_of,
+        producers_of, producers_value, removed_key, removed_of, segment_key, segment_of, topic_key,
+        topic_of, topic_value,
+    },
+    frame::{Frame, HEADER, Place},
 };
 
 /// Reads a key and its value as each kind of thing that the directory holds.
@@ -27,6 +31,26 @@ pub fn stored(key: &[u8], value: &[u8]) {
     }
     if let Ok((to, horizon_ms)) = cleaned_of(value) {
         assert_eq!(cleaned_value(to, horizon_ms), value);
+    }
+    if let Ok(Stored::At(pointer)) = Stored::of(value.to_vec().into()) {
+        assert_eq!(pointer.encode(), value);
+    }
+    if let Ok(place) = indexed_of(value) {
+        assert_eq!(indexed_value(place), value);
+    }
+    if let Ok((number, dead)) = segment_of(key, value) {
+        assert_eq!(segment_key(number), key);
+        assert_eq!(dead.to_be_bytes(), value);
+    }
+    let place = Place {
+        segment: 1,
+        position: 0,
+    };
+    if let Some(frame) = Frame::parse(place, value) {
+        let mut again = Vec::new();
+        let (header, batch) = value.split_at(HEADER);
+        frame.put(place, [batch, &[]], &mut again);
+        assert_eq!(again, header);
     }
     if let Ok((end, snapshot)) = producers_of(value) {
         assert_eq!(producers_value(end, snapshot), value);

@@ -3,8 +3,9 @@
 //! fjall reads a journal up to the first bytes that it cannot make sense of, takes them for the torn
 //! end of the last write, and cuts the file off there. After a crash that is right: nobody has been
 //! answered for a write that is not whole. Anywhere else it loses what was acknowledged, without a
-//! word. Here the structure of a journal is followed (fjall itself verifies the content of what is
-//! whole), to tell one from the other, and to cut off a write that failed and may be there all the same.
+//! word. Here a journal is followed and its checksums verified, to tell one from the other, and to cut off a
+//! write that failed and may be there all the same. What is not synced at once, because the segments hold it
+//! too, may be missing in the middle after a power cut: fjall would refuse such a journal.
 //!
 //! A journal of fjall 3 is a sequence of batches: a start (tag 1, number of items, sequence number),
 //! items (tag 2, or 4 where a keyspace is cleared) and an end (tag 3, checksum, trailer). Numbers are
@@ -14,6 +15,8 @@ use std::{
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
+
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::{directory::Directory, engine::OpenStoreError};
 
@@ -192,6 +195,8 @@ fn paths(database: &Path) -> io::Result<Vec<PathBuf>> {
 
 struct Reader {
     file: BufReader<File>,
+    /// Of what was taken since it was begun anew.
+    hash: Xxh3,
     position: u64,
     size: u64,
 }
@@ -202,6 +207,7 @@ impl Reader {
         Ok(Self {
             size: file.metadata()?.len(),
             file: BufReader::with_capacity(64 * 1024, file),
+            hash: Xxh3::new(),
             position: 0,
         })
     }
@@ -228,17 +234,20 @@ impl Reader {
         let (Some(items), Some(sequence)) = (self.take()?, self.take()?) else {
             return Ok(None);
         };
+        self.hash.reset();
         for _ in 0..u32::from_le_bytes(items) {
             if !self.item()? {
                 return Ok(None);
             }
         }
-        let (Some([END]), Some(_checksum), Some(trailer)) =
-            (self.take()?, self.take::<8>()?, self.take()?)
+        let sum = self.hash.digest();
+        let (Some([END]), Some(checksum), Some(trailer)) =
+            (self.take()?, self.take()?, self.take()?)
         else {
             return Ok(None);
         };
-        Ok((trailer == *TRAILER).then_some(Found {
+        let is_whole = trailer == *TRAILER && u64::from_le_bytes(checksum) == sum;
+        Ok(is_whole.then_some(Found {
             start,
             end: self.position,
             sequence: u64::from_le_bytes(sequence),
@@ -278,6 +287,7 @@ impl Reader {
         }
         let mut bytes = [0; N];
         self.file.read_exact(&mut bytes)?;
+        self.hash.update(&bytes);
         self.position += N as u64;
         Ok(Some(bytes))
     }
@@ -286,10 +296,19 @@ impl Reader {
         if self.size - self.position < count {
             return Ok(false);
         }
-        let Ok(by) = i64::try_from(count) else {
-            return Ok(false);
-        };
-        self.file.seek_relative(by)?;
+        let mut left = count;
+        while left > 0 {
+            let bytes = self.file.fill_buf()?;
+            let most = usize::try_from(left).unwrap_or(usize::MAX);
+            let bytes = bytes.get(..most.min(bytes.len())).unwrap_or_default();
+            if bytes.is_empty() {
+                return Ok(false);
+            }
+            self.hash.update(bytes);
+            let length = bytes.len();
+            self.file.consume(length);
+            left -= length as u64;
+        }
         self.position += count;
         Ok(true)
     }
@@ -431,6 +450,13 @@ mod tests {
         let (_folder, killed, ends) = database(5);
         overwrite(&killed.join("0.jnl"), ends[4] + 10, b"garbage");
         assert_eq!(rest(&killed), Rest::Torn { at: ends[4] });
+    }
+
+    #[test]
+    fn a_hole_in_a_value_is_torn() {
+        let (_folder, killed, ends) = database(5);
+        overwrite(&killed.join("0.jnl"), ends[3] + 600, &[0; 100]);
+        assert_eq!(rest(&killed), Rest::Torn { at: ends[3] });
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The embedded storage engine: one node, one directory.
 //!
 //! For trying, developing, testing and the edge. An acknowledged record survives the death of the
-//! process, and with [`Durability::Sync`] a power cut. A key-value store ([`fjall`]) does the work; on
-//! top of it
+//! process, and with [`Durability::Sync`] a power cut. Record batches stand in segments, files that are
+//! only ever added to; a key-value store ([`fjall`]) is their index and holds all else. On top of them
 //!
 //! * one writer thread owns everything that changes: it takes all waiting appends of all partitions,
-//!   writes them as one batch, syncs once and answers them all (group commit);
+//!   writes them with one call, syncs once and answers them all (group commit);
 //! * readers look at what is committed, the newest batches in memory, older ones through a bounded
 //!   number of blocking threads;
 //! * one thread removes, in the background, what was deleted or truncated, what has grown too old or too
@@ -20,6 +20,7 @@ mod directory;
 mod engine;
 mod examine;
 mod format;
+mod frame;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod journal;
@@ -29,6 +30,7 @@ mod metrics;
 mod partition;
 mod producers;
 mod read;
+mod segments;
 mod tail;
 mod topics;
 mod upgrade;

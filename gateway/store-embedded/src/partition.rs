@@ -84,7 +84,7 @@ impl Partition for EmbeddedPartition {
             Some(chunks) => chunks,
             None => {
                 self.blocking(move |keyspaces, log| {
-                    let chunks = read::batches(&keyspaces.batches, log.id, from, limit, bounds)?;
+                    let chunks = read::batches(keyspaces, log.id, from, limit, bounds)?;
                     // Batches that vanished while they were read must not look like a gap.
                     log.readable(from)?;
                     Ok(chunks)
@@ -109,15 +109,13 @@ impl Partition for EmbeddedPartition {
 
     async fn offset_at(&self, time: Timestamp) -> Result<Option<TimestampedOffset>, ReadError> {
         let bounds = self.readable()?;
-        self.blocking(move |keyspaces, log| {
-            read::offset_at(&keyspaces.batches, log.id, time, bounds)
-        })
-        .await
+        self.blocking(move |keyspaces, log| read::offset_at(keyspaces, log.id, time, bounds))
+            .await
     }
 
     async fn newest(&self) -> Result<Option<TimestampedOffset>, ReadError> {
         let bounds = self.readable()?;
-        self.blocking(move |keyspaces, log| read::newest(&keyspaces.batches, log.id, bounds))
+        self.blocking(move |keyspaces, log| read::newest(keyspaces, log.id, bounds))
             .await
     }
 
@@ -132,7 +130,7 @@ impl Partition for EmbeddedPartition {
 
     async fn stored_bytes(&self) -> Result<u64, ReadError> {
         let bounds = self.readable()?;
-        self.blocking(move |keyspaces, log| read::stored_bytes(&keyspaces.batches, log.id, bounds))
+        self.blocking(move |keyspaces, log| read::stored_bytes(keyspaces, log.id, bounds))
             .await
     }
 

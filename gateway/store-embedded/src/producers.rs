@@ -46,8 +46,11 @@ impl Appender {
         for item in keyspaces.batches.range(range) {
             let (key, value) = item.into_inner()?;
             let base = BatchKey::decode(&key)?.base;
-            let size = value.len();
-            let batch = Batch::parse_stored(value.into())?;
+            let Some(bytes) = keyspaces.batch(log.id, &key, value)? else {
+                continue;
+            };
+            let size = bytes.len();
+            let batch = Batch::parse_stored(bytes)?;
             appender.take_in(batch.header(), base, size, now_ms);
         }
         Ok(appender)

@@ -18,11 +18,12 @@ pub(crate) struct Tail {
 struct Recent {
     base: Offset,
     end: Offset,
-    bytes: Bytes,
+    /// Its first bytes, and the others.
+    bytes: [Bytes; 2],
 }
 
 impl Tail {
-    pub(crate) fn push(&mut self, base: Offset, end: Offset, bytes: Bytes) {
+    pub(crate) fn push(&mut self, base: Offset, end: Offset, bytes: [Bytes; 2]) {
         self.batches.push_back(Recent { base, end, bytes });
     }
 
@@ -55,49 +56,51 @@ impl Tail {
             return None;
         }
         let first = self.batches.partition_point(|batch| batch.end <= from);
-        let mut chunks = Chunks::new(limit);
+        let mut room = Room::new(limit);
+        let mut chunks = Vec::new();
         for batch in self.batches.range(first..) {
-            if batch.end > high || !chunks.fits(batch.bytes.len()) {
+            let [head, rest] = &batch.bytes;
+            if batch.end > high || !room.take(head.len() + rest.len()) {
                 break;
             }
-            chunks.push(batch.bytes.clone());
+            chunks.push(head.clone());
+            chunks.push(rest.clone());
         }
-        Some(chunks.into_inner())
+        Some(chunks)
     }
 }
 
-/// Batches on their way into an answer, as many as its limit allows.
+/// How much goes into an answer.
 #[derive(Debug)]
-pub(crate) struct Chunks {
-    chunks: Vec<Bytes>,
+pub(crate) struct Room {
     left: usize,
+    /// The next batch goes in, whatever its size.
     at_least_one: bool,
+    is_untouched: bool,
 }
 
-impl Chunks {
+impl Room {
     pub(crate) fn new(limit: ReadLimit) -> Self {
         Self {
-            chunks: Vec::new(),
             left: limit.max_bytes,
             at_least_one: limit.at_least_one,
+            is_untouched: true,
         }
     }
 
-    pub(crate) fn fits(&self, size: usize) -> bool {
-        size <= self.left || (self.at_least_one && self.chunks.is_empty())
+    /// Takes room for a batch, if there is enough.
+    pub(crate) fn take(&mut self, size: usize) -> bool {
+        let fits = size <= self.left || (self.at_least_one && self.is_untouched);
+        if fits {
+            self.left = self.left.saturating_sub(size);
+            self.is_untouched = false;
+        }
+        fits
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
-    pub(crate) fn push(&mut self, chunk: Bytes) {
-        self.left = self.left.saturating_sub(chunk.len());
-        self.chunks.push(chunk);
-    }
-
-    pub(crate) fn into_inner(self) -> Vec<Bytes> {
-        self.chunks
+    /// Whether nothing has been taken.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.is_untouched
     }
 }
 
@@ -112,7 +115,10 @@ mod tests {
             tail.push(
                 Offset(base),
                 Offset(base + 2),
-                Bytes::from(vec![base as u8; 10]),
+                [
+                    Bytes::from(vec![base as u8; 4]),
+                    Bytes::from(vec![base as u8; 6]),
+                ],
             );
         }
         tail.pop();
@@ -125,7 +131,8 @@ mod tests {
             at_least_one,
         };
         let chunks = tail().read(Offset(from), Offset(high), limit)?;
-        Some(chunks.iter().map(|chunk| chunk[0]).collect())
+        let pieces = chunks.chunks(2);
+        Some(pieces.map(|pieces| pieces[0][0]).collect())
     }
 
     #[test]
@@ -150,7 +157,7 @@ mod tests {
         tail.forget_below(Offset(8));
         let bases = |tail: &Tail| tail.batches.iter().map(|b| b.base.0).collect::<Vec<_>>();
         assert_eq!(bases(&tail), [8]);
-        tail.push(Offset(10), Offset(12), Bytes::new());
+        tail.push(Offset(10), Offset(12), [Bytes::new(), Bytes::new()]);
         tail.pop();
         tail.pop();
         assert_eq!(bases(&tail), [8, 10], "those were the turns of 4 and 6");

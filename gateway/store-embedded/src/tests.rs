@@ -17,13 +17,14 @@ use tempfile::TempDir;
 
 use crate::{
     Clock, Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore, OpenStoreError,
-    engine::Keyspaces,
+    engine::Keyspaces, format::BatchKey,
 };
 
 mod compaction;
 mod directory;
 mod reopening;
 mod retention;
+mod segments;
 
 const PLENTY: ReadLimit = ReadLimit {
     max_bytes: 1 << 20,
@@ -120,6 +121,15 @@ async fn create(store: &EmbeddedStore, topic: &str, partitions: u32) -> Embedded
 /// The key-value store's handles, without which the store is not closed.
 fn keyspaces(store: &EmbeddedStore) -> Keyspaces {
     store.engine.opened.get().unwrap()
+}
+
+/// How many batches the store holds.
+fn indexed(store: &EmbeddedStore) -> usize {
+    let keys = keyspaces(store)
+        .batches
+        .iter()
+        .map(|item| item.key().unwrap());
+    keys.filter(|key| BatchKey::decode(key).is_ok()).count()
 }
 
 async fn partition(store: &EmbeddedStore, topic: &str, index: i32) -> EmbeddedPartition {

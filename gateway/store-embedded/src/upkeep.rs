@@ -107,6 +107,7 @@ impl Upkeep {
         commands: mpsc::Sender<Command>,
     ) -> Self {
         Self {
+            space: space::Space::new(&keyspaces.segments),
             keyspaces,
             topics,
             options,
@@ -114,7 +115,6 @@ impl Upkeep {
             stop: Arc::default(),
             counted: HashMap::new(),
             told: None,
-            space: space::Space::default(),
         }
     }
 
@@ -139,6 +139,7 @@ impl Upkeep {
 
     /// Serves until the writer thread, which holds the other end, has ended.
     fn run(mut self, tasks: &mpsc::Receiver<Task>) {
+        self.load();
         let mut due = Instant::now() + EVERY;
         loop {
             let left = due.saturating_duration_since(Instant::now());
@@ -175,6 +176,16 @@ impl Upkeep {
                 tracing::warn!(%error, ?removal, "not removed; the next start tries again");
             }
             self.counted.clear();
+            self.load();
+        }
+    }
+
+    /// Reads how much is dead, where it is not known any more.
+    fn load(&mut self) {
+        if let Err(error) = self.space.load(&self.keyspaces)
+            && !self.stopped()
+        {
+            tracing::warn!(%error, "not known how much of the segments is of no use");
         }
     }
 
@@ -191,6 +202,7 @@ impl Upkeep {
             let id = log.id;
             if let Err(error) = self.check_log(&log) {
                 self.counted.remove(&id);
+                self.load();
                 // What fails for one log fails for many, again and again.
                 let again = self.told.is_some_and(|told| told.elapsed() < TOLD_EVERY);
                 if !again && !self.stopped() {
@@ -199,10 +211,11 @@ impl Upkeep {
                 }
             }
         }
-        if let Err(error) = self.space.give_back(&self.keyspaces)
-            && !self.stopped()
-        {
-            tracing::warn!(%error, "space not given back; it is tried again");
+        if let Err(error) = self.space.give_back(&self.keyspaces, &self.stop) {
+            self.load();
+            if !self.stopped() {
+                tracing::warn!(%error, "space not given back; it is tried again");
+            }
         }
     }
 

@@ -26,6 +26,7 @@ use crate::{
     log::Log,
     metrics::Counters,
     producers::Appender,
+    segments::appending::Appending,
     topics::Topics,
     upkeep::{self, Removal, Upkeep},
 };
@@ -164,7 +165,9 @@ pub(crate) struct Writer {
     keyspaces: Keyspaces,
     appenders: HashMap<LogId, (Arc<Log>, Appender)>,
     recent: commit::RecentBatches,
-    /// Bytes of batches since the last flush began.
+    /// Where appends go.
+    appending: Appending,
+    /// Batches since the last flush of the index began.
     unflushed: usize,
     upkeep: upkeep::Running,
     /// The note of what is durable.
@@ -179,14 +182,15 @@ impl Writer {
     pub(crate) fn new(
         ground: Ground,
         keyspaces: Keyspaces,
-        upkeep: upkeep::Running,
-        acknowledged: Acknowledged,
+        appending: Appending,
+        (upkeep, acknowledged): (upkeep::Running, Acknowledged),
     ) -> Self {
         Self {
             ground,
             keyspaces,
             appenders: HashMap::new(),
             recent: commit::RecentBatches::new(TAIL_BYTES),
+            appending,
             unflushed: 0,
             upkeep,
             acknowledged,
@@ -312,6 +316,7 @@ impl Writer {
             appender.save(log, &self.keyspaces, &mut group.writes, group.now_ms);
         }
         self.keyspaces.commit(group.writes, None)?;
+        self.appending.sync()?;
         self.keyspaces.persist(PersistMode::SyncAll)?;
         Ok(())
     }

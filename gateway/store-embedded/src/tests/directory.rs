@@ -79,10 +79,10 @@ fn a_directory_with_other_files_is_left_alone() {
 fn a_store_of_another_version_is_left_alone() {
     let directory = temporary();
     drop(open(directory.path()));
-    fs::write(directory.path().join("format"), "kop embedded store 3\n").unwrap();
+    fs::write(directory.path().join("format"), "kop embedded store 4\n").unwrap();
     let opened = try_open(directory.path()).map_err(|error| error.to_string());
     let message = opened.err().unwrap();
-    assert!(message.contains("kop embedded store 3"), "{message}");
+    assert!(message.contains("kop embedded store 4"), "{message}");
     fs::write(directory.path().join("format"), "\u{0}\u{1}").unwrap();
     assert!(matches!(
         try_open(directory.path()),
@@ -110,12 +110,15 @@ async fn a_store_that_lost_what_it_acknowledged_says_so_until_it_is_told_to_go_o
     for _ in 0..3 {
         append(&log, plain(1)).await;
     }
-    let journal = directory.path().join("db/0.jnl");
+    let changed = ["db/0.jnl", "segments/00000001.appended"];
     // Closing writes some more.
-    let bytes = fs::read(&journal).unwrap();
+    let [journal, segment] = changed.map(|file| fs::read(directory.path().join(file)).unwrap());
     drop((log, store));
-    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
-    fs::write(&journal, &bytes[..end]).unwrap();
+    let end = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    // The index forgets the last record, and its segment has lost a byte of it.
+    for (file, bytes) in changed.into_iter().zip([journal, segment]) {
+        fs::write(directory.path().join(file), &bytes[..end(&bytes)]).unwrap();
+    }
 
     let refused = try_open(directory.path());
     let Err(OpenStoreError::Damaged { source, .. }) = refused else {

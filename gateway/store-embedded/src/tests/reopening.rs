@@ -64,44 +64,68 @@ async fn what_is_set_outlives_the_process() {
     assert_eq!(settings.max_message_bytes, 7);
 }
 
-#[tokio::test]
-async fn a_directory_of_the_first_format_is_brought_up_to_date() {
-    let directory = temporary();
-    let store = open(directory.path());
-    let log = create(&store, "a", 1).await;
-    append(&log, plain(3)).await;
-    // What the first format held of a topic, and nothing else was different.
-    let id = store.find(&name("a")).await.unwrap().unwrap().id;
-    let value = format!(r#"{{"id":"{id}","partitions":1}}"#);
-    let meta = keyspaces(&store).meta;
-    meta.insert("topic/a", value).unwrap();
-    drop(meta);
-    store.close().await.unwrap();
-    drop((log, store));
-    let format = directory.path().join("format");
-    std::fs::write(&format, "kop embedded store 1\n").unwrap();
-
-    for _ in 0..2 {
-        let store = open(directory.path());
-        let topic = store.find(&name("a")).await.unwrap().unwrap();
-        assert_eq!(topic.id, id);
-        let kept = TopicConfig::of([("retention.ms", "-1")]).unwrap();
-        assert_eq!(topic.config, kept, "nothing was removed by age before");
-        let log = partition(&store, "a", 0).await;
-        assert_eq!(count(&log, Offset(0)).await, 3);
-        let now = std::fs::read_to_string(&format).unwrap();
-        assert_eq!(now, "kop embedded store 2\n");
+/// Has a store hold its batches as it did before there were segments.
+fn without_segments(store: &EmbeddedStore) {
+    let keyspaces = keyspaces(store);
+    let mut writes = keyspaces.database.batch();
+    for item in keyspaces.batches.iter() {
+        let (key, value) = item.into_inner().unwrap();
+        match BatchKey::decode(&key) {
+            Ok(decoded) => {
+                let batch = keyspaces.batch(decoded.log, &key, value).unwrap().unwrap();
+                writes.insert(&keyspaces.batches, key, batch);
+            }
+            Err(_) => writes.remove(&keyspaces.batches, key),
+        }
     }
+    keyspaces.commit(writes, None).unwrap();
 }
 
 #[tokio::test]
-async fn a_cluster_keeps_its_id_where_its_directory_is_moved() {
-    let parent = temporary();
-    let (here, there) = (parent.path().join("here"), parent.path().join("there"));
-    let id = open(&here).cluster_id().to_owned();
-    std::fs::rename(&here, &there).unwrap();
-    assert_eq!(open(&there).cluster_id(), id);
-    assert_ne!(open(&here).cluster_id(), id);
+async fn directories_of_earlier_formats_are_brought_up_to_date() {
+    for earlier in [1, 2] {
+        let directory = temporary();
+        let store = open(directory.path());
+        let forever = [("retention.ms", "-1")];
+        let log = create_with(&store, "a", &forever).await;
+        append(&log, plain(3)).await;
+        append(&log, plain(700)).await;
+        let id = store.find(&name("a")).await.unwrap().unwrap().id;
+        let config = TopicConfig::of(forever).unwrap();
+        if earlier == 1 {
+            // What the first format held of a topic, where nothing was removed by age.
+            let value = format!(r#"{{"id":"{id}","partitions":1}}"#);
+            let meta = keyspaces(&store).meta;
+            meta.insert("topic/a", value).unwrap();
+        }
+        store.close().await.unwrap();
+        without_segments(&store);
+        drop((log, store));
+        std::fs::remove_dir_all(directory.path().join("segments")).unwrap();
+        let format = directory.path().join("format");
+        std::fs::write(&format, format!("kop embedded store {earlier}\n")).unwrap();
+
+        for more in 0..2 {
+            let store = open(directory.path());
+            let topic = store.find(&name("a")).await.unwrap().unwrap();
+            assert_eq!((topic.id, &topic.config), (id, &config));
+            let log = partition(&store, "a", 0).await;
+            assert_eq!(count(&log, Offset(0)).await, 703 + more);
+            let now = std::fs::read_to_string(&format).unwrap();
+            assert_eq!(now, "kop embedded store 3\n");
+            append(&log, plain(1)).await;
+            drop((log, store));
+        }
+        // What is from before can be compacted and removed.
+        let store = open(directory.path());
+        let log = partition(&store, "a", 0).await;
+        assert_eq!(count(&log, Offset(2)).await, 705, "the whole first batch");
+        let stored: usize = batches(&log).await.iter().map(|b| b.bytes().len()).sum();
+        assert_eq!(log.stored_bytes().await.unwrap(), stored as u64);
+        log.truncate_before(Offset(703)).await.unwrap();
+        store.tidy().await;
+        assert_eq!(indexed(&store), 2);
+    }
 }
 
 #[tokio::test]
@@ -196,7 +220,7 @@ async fn commits_that_were_superseded_take_no_room() {
         append(&log, commit("often", n)).await;
     }
     store.tidy().await;
-    assert_eq!(keyspaces(&store).batches.iter().count(), 2);
+    assert_eq!(indexed(&store), 2);
     drop((log, store));
 
     let store = open(directory.path());
@@ -240,7 +264,7 @@ async fn what_was_deleted_takes_no_room() {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
         let store = open(directory.path());
-        let left = keyspaces(&store).batches.iter().count();
+        let left = indexed(&store);
         let notes = keyspaces(&store).meta.iter().count();
         // The one that stays is the id of the cluster.
         if (left, notes) == (0, 1) {

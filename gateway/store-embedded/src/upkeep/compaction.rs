@@ -10,18 +10,20 @@
 //! thread has saved about those before. It saves before a round begins, so no batch that goes is needed.
 use std::sync::Arc;
 
-use fjall::PersistMode;
+use bytes::Bytes;
+use fjall::{OwnedWriteBatch, PersistMode};
 use kop_store::{Cause, TopicSettings};
 use kop_wire::{Batch, Offset};
 
 use super::{
     Upkeep,
-    counted::{Counted, Ripened, sized},
+    counted::{Counted, Held, Ripened, sized},
 };
 use crate::{
-    engine::{Keyspaces, locked},
-    format::{self, BatchKey, LogId},
+    engine::{Keyspaces, Unloaded, locked},
+    format::{self, BatchKey, LogId, Stored},
     log::{Bounds, Log},
+    segments::Unread,
     writer::{Command, Stopped},
 };
 
@@ -116,7 +118,9 @@ impl Upkeep {
             let (key, value) = item.into_inner()?;
             to = BatchKey::decode(&key)?.end();
             // What cannot be read stays, as the round finds again.
-            let _ = Batch::parse_stored(value.into()).and_then(|b| filter::note(&b, &mut latest));
+            if let Some(batch) = readable(self.keyspaces.batch(log.id, &key, value))? {
+                let _ = Batch::parse_stored(batch).and_then(|b| filter::note(&b, &mut latest));
+            }
         }
         Ok((latest, below.max(from)))
     }
@@ -126,53 +130,66 @@ impl Upkeep {
         let high = log.bounds().high;
         let mut left = Left::default();
         let mut place = Place::default();
-        let mut writes = self.keyspaces.database.batch();
-        let mut bytes = 0;
+        let mut step = Rewrites::new(&self.keyspaces);
         let batches = self.keyspaces.batches.clone();
         for item in batches.range(log.id.key_at(Offset(0))..log.id.key_at(to)) {
             let (key, value) = item.into_inner()?;
-            let (old, size) = (BatchKey::decode(&key)?, value.len());
+            let old = BatchKey::decode(&key)?;
+            let held = Held::of(&Stored::of(value.clone().into())?);
             place.is_last = old.end() >= high;
-            let filtered = match Batch::parse_stored(value.into()) {
-                Ok(batch) => round.filter(&batch, place),
-                Err(_) => Outcome::Unreadable.into(),
+            let loaded = readable(self.keyspaces.batch(log.id, &key, value))?;
+            let filtered = match loaded.and_then(|bytes| Batch::parse_stored(bytes).ok()) {
+                Some(batch) => round.filter(&batch, place),
+                None => Outcome::Unreadable.into(),
             };
             left.horizon(filtered.horizon_ms);
             match filtered.outcome {
-                Outcome::Stays => left.bytes += bytes_of(size),
+                Outcome::Stays => left.bytes += held.bytes,
                 Outcome::Unreadable => {
-                    left.bytes += bytes_of(size);
+                    left.bytes += held.bytes;
                     place.follows_unreadable = true;
                 }
                 Outcome::Goes => {
-                    writes.remove(&batches, key);
-                    self.space.freed(bytes_of(size));
+                    step.writes.remove(&batches, key);
+                    self.space.freed(held);
                     left.changes += 1;
                 }
                 Outcome::Becomes(batch) => {
                     let new = BatchKey::new(log.id, old.base, batch.header());
                     if new != old {
-                        writes.remove(&batches, key);
+                        step.writes.remove(&batches, key);
                     }
-                    left.bytes += bytes_of(batch.bytes().len());
-                    bytes += batch.bytes().len();
-                    writes.insert(&batches, new.encode(), batch.bytes().clone());
-                    self.space.freed(bytes_of(size));
+                    let batch = batch.bytes().clone();
+                    left.bytes += batch.len() as u64;
+                    step.bytes += batch.len();
+                    step.batches.push((new, batch));
+                    self.space.freed(held);
                     left.changes += 1;
                 }
             }
-            if writes.len() >= AT_ONCE || bytes >= BYTES_AT_ONCE {
-                let full = std::mem::replace(&mut writes, self.keyspaces.database.batch());
-                self.keyspaces.commit(full, None)?;
-                self.space.wrote(&self.keyspaces, bytes)?;
-                bytes = 0;
+            if step.writes.len() + step.batches.len() >= AT_ONCE || step.bytes >= BYTES_AT_ONCE {
+                let full = std::mem::replace(&mut step, Rewrites::new(&self.keyspaces));
+                self.rewrite(full)?;
                 if self.stopped() {
                     return Err(Stopped::Closed.into());
                 }
             }
         }
-        self.keyspaces.commit(writes, None)?;
+        self.rewrite(step)?;
         self.done(log, to, &left)
+    }
+
+    /// Writes what took the place of other batches, and then what points to it.
+    fn rewrite(&mut self, step: Rewrites) -> Result<(), Cause> {
+        let Rewrites {
+            mut writes,
+            batches,
+            ..
+        } = step;
+        self.space.put(&self.keyspaces, &batches, &mut writes)?;
+        self.space.note(&self.keyspaces, &mut writes);
+        self.keyspaces.commit(writes, None)?;
+        Ok(())
     }
 
     /// Notes how far the log has been compacted, once that is as durable as anything.
@@ -194,8 +211,30 @@ impl Upkeep {
     }
 }
 
-fn bytes_of(size: usize) -> u64 {
-    u64::try_from(size).unwrap_or(u64::MAX)
+/// A batch that is to be looked into; `None` where it is damaged and stays as it is.
+fn readable(loaded: Result<Option<Bytes>, Unloaded>) -> Result<Option<Bytes>, Unloaded> {
+    match loaded {
+        Err(Unloaded::Segment(Unread::Damaged(_) | Unread::Gone(_))) => Ok(None),
+        loaded => loaded,
+    }
+}
+
+/// What is written together.
+struct Rewrites {
+    writes: OwnedWriteBatch,
+    /// What takes the place of other batches.
+    batches: Vec<(BatchKey, Bytes)>,
+    bytes: usize,
+}
+
+impl Rewrites {
+    fn new(keyspaces: &Keyspaces) -> Self {
+        Self {
+            writes: keyspaces.database.batch(),
+            batches: Vec::new(),
+            bytes: 0,
+        }
+    }
 }
 
 /// How much of what has not been compacted is old enough. Time goes on, so what was stays so.
@@ -219,7 +258,7 @@ fn ripe(
             break;
         }
         ripe.upto = key.end();
-        ripe.bytes += size;
+        ripe.bytes += size.bytes;
     }
     counted.ripened = Some(ripe);
     Ok(ripe)

@@ -1,12 +1,11 @@
 //! How much a log holds, counted once and then kept up to date, so that looking at a log that has not
 //! changed costs nothing.
-use fjall::Readable as _;
 use kop_store::Cause;
 use kop_wire::{Offset, Timestamp};
 
 use crate::{
     engine::Keyspaces,
-    format::{self, BatchKey, LogId},
+    format::{self, BatchKey, LogId, Pointer, Stored},
     log::Bounds,
 };
 
@@ -67,9 +66,9 @@ impl Counted {
             }
         };
         for batch in sized(keyspaces, log, self.upto, bounds.high) {
-            let (key, size) = batch?;
+            let (key, held) = batch?;
             self.upto = key.end();
-            *self.part(key.base, cleaned_to) += size;
+            *self.part(key.base, cleaned_to) += held.bytes;
             let time = key.max_timestamp.0;
             if key.base >= cleaned_to && time >= 0 {
                 let oldest = self.oldest_dirty_ms.get_or_insert(time);
@@ -112,19 +111,37 @@ impl Counted {
     }
 }
 
-/// The batches that begin from one offset on and below another, and the bytes of each.
+/// The batches that begin from one offset on and below another, and where each is.
 pub(super) fn sized(
     keyspaces: &Keyspaces,
     log: LogId,
     from: Offset,
     below: Offset,
-) -> impl Iterator<Item = Result<(BatchKey, u64), Cause>> {
-    let snapshot = keyspaces.database.snapshot();
-    let range = || log.key_at(from)..log.key_at(below);
-    let keys = snapshot.range(&keyspaces.batches, range());
-    let sizes = snapshot.range(&keyspaces.batches, range());
-    keys.zip(sizes).map(|(key, size)| {
-        let key = BatchKey::decode(&key.key()?)?;
-        Ok((key, u64::from(size.size()?)))
+) -> impl Iterator<Item = Result<(BatchKey, Held), Cause>> {
+    let range = log.key_at(from)..log.key_at(below);
+    keyspaces.batches.range(range).map(|item| {
+        let (key, value) = item.into_inner()?;
+        let held = Held::of(&Stored::of(value.into())?);
+        Ok((BatchKey::decode(&key)?, held))
     })
+}
+
+/// How many bytes a batch has, and where it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    pub(super) bytes: u64,
+    /// In a segment; or it is from before format 3.
+    pub(super) at: Option<Pointer>,
+}
+
+impl Held {
+    pub(super) fn of(stored: &Stored) -> Self {
+        Self {
+            bytes: stored.bytes() as u64,
+            at: match stored {
+                Stored::At(pointer) => Some(*pointer),
+                Stored::Here(_) => None,
+            },
+        }
+    }
 }

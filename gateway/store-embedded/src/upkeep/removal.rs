@@ -74,16 +74,17 @@ fn remove_batches(
     while !stop.load(Ordering::Relaxed) {
         let mut writes = keyspaces.database.batch();
         for batch in sized(keyspaces, log, from, before).take(AT_ONCE) {
-            let (key, size) = batch?;
+            let (key, held) = batch?;
             if key.end() > before {
                 break;
             }
             from = key.end();
             writes.remove(&keyspaces.batches, key.encode());
-            counted.without(&key, size);
-            space.freed(size);
+            counted.without(&key, held.bytes);
+            space.freed(held);
         }
         let is_more = writes.len() >= AT_ONCE;
+        space.note(keyspaces, &mut writes);
         keyspaces.commit(writes, None)?;
         if !is_more {
             break;

@@ -49,7 +49,8 @@ pub(super) fn cut(
     // Bytes of batches without timestamps that wait for one with.
     let mut undecided = 0;
     for batch in sized(keyspaces, log, from, bounds.high) {
-        let (key, size) = batch?;
+        let (key, held) = batch?;
+        let size = held.bytes;
         let time = Some(key.max_timestamp).filter(|time| time.0 >= 0);
         aged.upto = key.end();
         aged.time = aged.time.or(time);

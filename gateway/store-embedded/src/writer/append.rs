@@ -7,7 +7,6 @@ use std::{
     },
 };
 
-use bytes::{Bytes, BytesMut};
 use kop_store::{
     AppendError, Appended, Cause, ReadError,
     producer_state::{ActiveProducer, Verdict},
@@ -20,6 +19,7 @@ use crate::{
     format::{BatchKey, LogId},
     log::Log,
     producers::Appender,
+    segments::appending as segments,
 };
 
 /// Largest batch that is taken, in bytes. Kafka's own limit, `max.message.bytes`, is far below.
@@ -155,11 +155,10 @@ impl Writer {
             Verdict::Write => {}
         }
         let base = appender.append(header, size, now_ms);
-        let bytes = concat(batch.place(base, LEADER_EPOCH));
+        let placed = batch.place(base, LEADER_EPOCH);
         let key = BatchKey::new(log.id, base, header);
-        group
-            .writes
-            .insert(&keyspaces.batches, key.encode(), bytes.clone());
+        group.keys.push(key);
+        group.batches.push((log.id, placed.clone()));
         if appender.is_due() {
             appender.save(log, keyspaces, &mut group.writes, now_ms);
         }
@@ -167,7 +166,7 @@ impl Writer {
         Ok(Placed::New {
             base,
             end: key.end(),
-            bytes,
+            batch: placed,
             time,
         })
     }
@@ -201,8 +200,14 @@ fn stamped_at(
         return Ok(None);
     };
     let unavailable = |error: Cause| AppendError::Unavailable(error);
-    let value = found.value().map_err(|error| unavailable(error.into()))?;
-    let batch = Batch::parse_stored(value.into()).map_err(|error| unavailable(error.into()))?;
+    let (key, value) = found
+        .into_inner()
+        .map_err(|error| unavailable(error.into()))?;
+    let bytes = keyspaces.batch(log.id, &key, value);
+    let Some(bytes) = bytes.map_err(|error| unavailable(error.into()))? else {
+        return Ok(None);
+    };
+    let batch = Batch::parse_stored(bytes).map_err(|error| unavailable(error.into()))?;
     let header = batch.header();
     let stamped = header.timestamp_type() == TimestampType::LogAppend;
     Ok(stamped.then_some(header.max_timestamp))
@@ -215,7 +220,7 @@ pub(super) enum Placed {
     New {
         base: Offset,
         end: Offset,
-        bytes: Bytes,
+        batch: segments::Batch,
         /// The time that the log gave it, if it did.
         time: Option<Timestamp>,
     },
@@ -225,14 +230,6 @@ pub(super) enum Placed {
         /// The time that the log gave it, if it did and still knows.
         time: Option<Timestamp>,
     },
-}
-
-/// One piece of memory of its own: the store keeps it for long, and the frame it came in is larger.
-fn concat([head, rest]: [Bytes; 2]) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(head.len() + rest.len());
-    bytes.extend_from_slice(&head);
-    bytes.extend_from_slice(&rest);
-    bytes.freeze()
 }
 
 #[cfg(test)]

@@ -18,13 +18,15 @@ use super::{Reply, Stopped, Writer, append::Placed, revival::reason};
 use crate::{
     acknowledged::Fact,
     engine::{Keyspaces, locked},
+    format::{self, BatchKey, LogId},
     log::Log,
+    segments::appending as segments,
     topics::Entry,
     upkeep::Removal,
 };
 
-/// Bytes of batches that are gathered in memory before they are written into a table.
-const FLUSH_BYTES: usize = 16 * 1024 * 1024;
+/// Batches whose places are gathered in memory before they are written into a table: some 16 MiB.
+const FLUSH_BATCHES: usize = 100_000;
 /// So many times as much may be on its way into tables; then writing waits.
 const FLUSHING: usize = 3;
 /// A flush that takes longer has failed: the thread that does it ends on the first error.
@@ -33,6 +35,9 @@ const FLUSH_DEADLINE: Duration = Duration::from_secs(60);
 /// What is written together.
 pub(super) struct Group {
     pub(super) writes: OwnedWriteBatch,
+    /// What is appended, and the keys under which that is found.
+    pub(super) batches: Vec<(LogId, segments::Batch)>,
+    pub(super) keys: Vec<BatchKey>,
     pub(super) effects: Vec<Effect>,
     /// Bytes of batches in it.
     pub(super) bytes: usize,
@@ -81,6 +86,8 @@ impl Group {
     pub(super) fn new(keyspaces: &Keyspaces, now_ms: i64) -> Self {
         Self {
             writes: keyspaces.database.batch(),
+            batches: Vec::new(),
+            keys: Vec::new(),
             effects: Vec::new(),
             bytes: 0,
             now_ms,
@@ -89,18 +96,17 @@ impl Group {
 }
 
 impl Writer {
-    pub(super) fn commit(&mut self, group: Group) {
+    pub(super) fn commit(&mut self, mut group: Group) {
+        let begun = Instant::now();
+        let written = self.write(&mut group);
         let Group {
-            writes,
+            batches,
             effects,
             bytes,
             ..
         } = group;
-        let appended = |effect: &&Effect| matches!(effect, Effect::Appended { .. });
-        let batches = effects.iter().filter(appended).count();
-        let begun = Instant::now();
-        let mode = self.ground.options.durability.persist_mode();
-        if let Err(error) = self.keyspaces.commit(writes, Some(mode)) {
+        let batches = batches.len();
+        if let Err(error) = written {
             let stopped = Stopped::Failed(reason(&error));
             for effect in effects {
                 effect.fail(&stopped);
@@ -111,27 +117,59 @@ impl Writer {
         self.ground
             .counters
             .committed(begun.elapsed(), batches, bytes);
-        if let Some(fact) = effects.iter().rev().find_map(Effect::fact)
-            && let Err(error) = self.acknowledged.note(fact)
-        {
-            // What it says is still true, and only says less.
-            tracing::warn!(%error, "what was acknowledged last is not noted");
+        for appended in [true, false] {
+            let facts = effects.iter().rev().filter_map(Effect::fact);
+            let last = facts.into_iter().find(|fact| fact.is_append() == appended);
+            if let Some(fact) = last
+                && let Err(error) = self.acknowledged.note(fact)
+            {
+                // What it says is still true, and only says less.
+                tracing::warn!(%error, "what was acknowledged last is not noted");
+            }
         }
         for effect in effects {
             self.apply(effect);
         }
-        self.flush_some(bytes);
+        self.flush_some(batches);
     }
 
-    /// Keeps the memory of what is not yet in tables bounded. The key-value store would do it itself,
+    /// Writes the batches of a group, and then where they are together with all else. What is only
+    /// appended is durable with the segment: where the index forgets it in a power cut, it is read again.
+    fn write(&mut self, group: &mut Group) -> fjall::Result<()> {
+        let only_appends = group.effects.iter().all(Effect::is_append);
+        let mut mode = self.ground.options.durability.persist_mode();
+        let new = self.keyspaces.database.batch();
+        let mut writes = std::mem::replace(&mut group.writes, new);
+        if !group.batches.is_empty() {
+            let written = self.appending.write(&group.batches)?;
+            let index = &self.keyspaces.batches;
+            for (key, pointer) in group.keys.iter().zip(&written.pointers) {
+                writes.insert(index, key.encode(), pointer.encode().as_slice());
+            }
+            let indexed = format::indexed_value(written.indexed);
+            writes.insert(index, format::INDEXED, indexed);
+            if written.is_new {
+                let key = format::segment_key(written.indexed.segment);
+                writes.insert(index, key, 0_u64.to_be_bytes().as_slice());
+            } else if only_appends {
+                // Now and then it is synced all the same, so that not too much is read again.
+                mode = PersistMode::Buffer;
+            }
+        }
+        self.keyspaces.commit(writes, Some(mode))?;
+        self.appending.keep();
+        Ok(())
+    }
+
+    /// Keeps the memory of what is not yet in tables bounded, after so many more batches. The key-value store would do it itself,
     /// but a thread that always writes starves those that would flush of the journal's lock.
     #[expect(
         clippy::disallowed_methods,
         reason = "the key-value store has no way to tell when a flush is done"
     )]
-    fn flush_some(&mut self, bytes: usize) {
-        self.unflushed = self.unflushed.saturating_add(bytes);
-        if self.unflushed < FLUSH_BYTES {
+    fn flush_some(&mut self, batches: usize) {
+        self.unflushed = self.unflushed.saturating_add(batches);
+        if self.unflushed < FLUSH_BATCHES {
             return;
         }
         self.unflushed = 0;
@@ -158,10 +196,10 @@ impl Writer {
                     Placed::New {
                         base,
                         end,
-                        bytes,
+                        batch,
                         time,
                     } => {
-                        self.recent.push(&log, base, end, bytes);
+                        self.recent.push(&log, base, end, batch);
                         log.change(|bounds| bounds.high = end);
                         (base, false, time)
                     }
@@ -224,6 +262,10 @@ impl Writer {
 }
 
 impl Effect {
+    fn is_append(&self) -> bool {
+        matches!(self, Self::Appended { .. })
+    }
+
     /// What is true of the store once the effect is durable, if that can be told.
     fn fact(&self) -> Option<Fact> {
         match self {
@@ -289,10 +331,11 @@ impl RecentBatches {
         }
     }
 
-    fn push(&mut self, log: &Arc<Log>, base: Offset, end: Offset, bytes: bytes::Bytes) {
+    fn push(&mut self, log: &Arc<Log>, base: Offset, end: Offset, batch: segments::Batch) {
         // Small batches cost more than their bytes.
-        let cost = bytes.len() + size_of::<(Arc<Log>, usize)>() + 2 * size_of::<bytes::Bytes>();
-        locked(&log.tail).push(base, end, bytes);
+        let bytes: usize = batch.iter().map(bytes::Bytes::len).sum();
+        let cost = bytes + size_of::<(Arc<Log>, usize)>() + 4 * size_of::<bytes::Bytes>();
+        locked(&log.tail).push(base, end, batch);
         self.order.push_back((Arc::clone(log), cost));
         self.bytes += cost;
         while self.bytes > self.budget {

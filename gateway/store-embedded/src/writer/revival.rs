@@ -3,7 +3,8 @@
 //! A failed write or sync may be on the disk, in part or as a whole, and after a failed sync what the
 //! system shows of a file may not be what is on the disk. So nothing is written behind it: everyone is
 //! told that the disk takes no writes, while reads go on. Once the disk takes some again, the key-value
-//! store is closed, its journals are cut off behind what was durable, and it is opened again. What was
+//! store is closed, its journals and the segment are cut off behind what was durable, and it is opened
+//! again. What was
 //! refused is then as if it had never been.
 use std::{
     error::Error as _,
@@ -21,10 +22,14 @@ use kop_store::{
 
 use super::{Closing, Command, Ground, Stopped, Writer, commit::RecentBatches};
 use crate::{
+    EmbeddedOptions,
     acknowledged::Acknowledged,
     engine::{Keyspaces, deleted},
     format::Damaged,
-    journal, upkeep,
+    frame::Place,
+    journal,
+    segments::{appending::Appending, recovery},
+    upkeep,
 };
 
 /// How long to wait before the disk is tried again.
@@ -53,6 +58,8 @@ struct Remains {
     ground: Ground,
     recent: RecentBatches,
     acknowledged: Acknowledged,
+    /// Where the first append would stand that was refused.
+    appended: Place,
     /// From this sequence number on, writes may be on the disk or not.
     unsure_from: u64,
 }
@@ -71,6 +78,7 @@ impl Writer {
             keyspaces,
             appenders: _,
             recent,
+            appending,
             unflushed: _,
             mut upkeep,
             acknowledged,
@@ -90,7 +98,9 @@ impl Writer {
             ground,
             recent,
             acknowledged,
+            appended: appending.place(),
         };
+        drop(appending);
         // Reads go on for as long as it is open.
         let mut still_open = Some(keyspaces);
         let mut closing = closing.map(Some);
@@ -114,14 +124,14 @@ impl Writer {
             remains.ground.opened.set(None);
             drop(still_open.take());
             match remains.open() {
-                Ok((keyspaces, new)) => {
+                Ok((keyspaces, appending, new)) => {
                     upkeep.join();
                     if is_new {
                         tracing::info!("the disk takes writes again");
                     }
                     return Revived::Writer(Box::new(remains.into_writer(
                         keyspaces,
-                        new,
+                        (appending, new),
                         last_failure,
                     )));
                 }
@@ -137,27 +147,40 @@ impl Writer {
 
 impl Remains {
     /// Opens the key-value store again, as it was when the last write was durable.
-    fn open(&self) -> Result<(Keyspaces, upkeep::Running), Cause> {
+    fn open(&self) -> Result<(Keyspaces, Appending, upkeep::Running), Cause> {
+        let EmbeddedOptions {
+            directory,
+            durability,
+            ..
+        } = &self.ground.options;
         journal::cut_from(&self.ground.database, self.unsure_from)?;
-        let keyspaces = Keyspaces::open(&self.ground.database)?;
+        let keyspaces = Keyspaces::open(directory, *durability)?;
+        recovery::cut_from(&keyspaces.segments, self.appended)?;
+        let recovered = recovery::recover(&keyspaces, Some(self.acknowledged.path()))?;
         for log in self.ground.topics.logs() {
             let bounds = log.bounds();
             if keyspaces.end(log.id, bounds.start)? != bounds.high {
                 return Err(Damaged("end of a log").into());
             }
         }
+        let appending = recovered.go_on(&keyspaces.segments, *durability)?;
         let upkeep = self.ground.keep_up(&keyspaces, deleted(&keyspaces)?)?;
-        Ok((keyspaces, upkeep))
+        Ok((keyspaces, appending, upkeep))
     }
 
     fn into_writer(
         self,
         keyspaces: Keyspaces,
-        upkeep: upkeep::Running,
+        (appending, upkeep): (Appending, upkeep::Running),
         last_failure: Option<Instant>,
     ) -> Writer {
         self.ground.opened.set(Some(keyspaces.clone()));
-        let mut writer = Writer::new(self.ground, keyspaces, upkeep, self.acknowledged);
+        let mut writer = Writer::new(
+            self.ground,
+            keyspaces,
+            appending,
+            (upkeep, self.acknowledged),
+        );
         writer.recent = self.recent;
         writer.last_failure = last_failure;
         writer
