@@ -31,8 +31,8 @@ use crate::{
     writer::{AbandonedBytes, Command, Ground, Writer},
 };
 
-/// Cached blocks and values.
-const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+/// Cached blocks of the index, and values from before format 3.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// What is gathered in memory before it is written into a table. The writer thread flushes batches
 /// earlier.
 const BATCHES_BUFFER: u64 = 32 * 1024 * 1024;
@@ -396,7 +396,7 @@ impl Keyspaces {
     /// Opens those of the store in a directory.
     pub(crate) fn open(directory: &Path, durability: Durability) -> fjall::Result<Self> {
         let segments = Segments::open(&directory::segments(directory))?;
-        let database = Database::builder(&directory::database(directory))
+        let database = Database::builder(directory::database(directory))
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
             .worker_threads(1)

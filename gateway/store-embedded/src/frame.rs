@@ -30,7 +30,7 @@ pub(crate) const MAGIC: [u8; 3] = *b"kob";
 const CRC_AT: usize = 32;
 
 /// Where a frame stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place {
     pub(crate) segment: u32,
     pub(crate) position: u32,

@@ -29,6 +29,7 @@ pub(crate) mod appending;
 pub(crate) mod copying;
 pub(crate) mod recovery;
 pub(crate) mod scan;
+mod shared;
 
 /// A segment of this size is the last time written to. A single write may be larger.
 pub(crate) const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -58,6 +59,7 @@ impl Kind {
 pub(crate) struct Segments {
     folder: PathBuf,
     state: Mutex<State>,
+    shared: Mutex<shared::Shared>,
 }
 
 #[derive(Debug, Default)]
@@ -116,6 +118,7 @@ impl Segments {
         Ok(Self {
             folder: folder.to_owned(),
             state: Mutex::new(state),
+            shared: Mutex::default(),
         })
     }
 
@@ -242,6 +245,9 @@ impl Segments {
         let (Some(first), Some(last)) = (run.first(), run.last()) else {
             return Ok(Vec::new());
         };
+        if let Some(batch) = locked(&self.shared).get(log, run) {
+            return Ok(vec![batch]);
+        }
         let file = self.file(first.segment)?;
         let file = file.ok_or(Unread::Gone(first.segment))?;
         let from = first.position;
@@ -254,7 +260,8 @@ impl Segments {
             read => read?,
         }
         let bytes = bytes.freeze();
-        run.iter()
+        let batches = run
+            .iter()
             .map(|pointer| {
                 let damaged = || Unread::Damaged(pointer.place());
                 let at = usize::try_from(pointer.position.saturating_sub(from))
@@ -270,7 +277,9 @@ impl Segments {
                     frame.log == log && frame.length == pointer.length && frame::is_whole(&batch);
                 if is_right { Ok(batch) } else { Err(damaged()) }
             })
-            .collect()
+            .collect::<Result<Vec<_>, _>>()?;
+        locked(&self.shared).put(log, run, &batches);
+        Ok(batches)
     }
 }
 

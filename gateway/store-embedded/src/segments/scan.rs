@@ -231,7 +231,7 @@ mod tests {
         folder: &std::path::Path,
         groups: &[Vec<usize>],
         durability: Durability,
-    ) -> (Vec<u32>, Vec<(u32, Bytes)>) {
+    ) -> (Vec<u32>, Frames) {
         let segments = Arc::new(Segments::open(folder).unwrap());
         let mut appending = Appending::at(segments, durability, START).unwrap();
         let (mut begins, mut frames) = (Vec::new(), Vec::new());
@@ -261,8 +261,11 @@ mod tests {
         (begins, frames)
     }
 
-    /// What is found, and where something else stands.
-    fn found(folder: &std::path::Path) -> (Vec<(u32, Bytes)>, Option<(u32, bool)>) {
+    /// Positions of frames, and the batches in them.
+    type Frames = Vec<(u32, Bytes)>;
+
+    /// What is found, and where something else stands, and whether it was on the disk.
+    fn found(folder: &std::path::Path) -> (Frames, Option<(u32, bool)>) {
         let segments = Segments::open(folder).unwrap();
         let mut scan = Scan::open(&segments, 1, 0).unwrap();
         let mut frames = Vec::new();
