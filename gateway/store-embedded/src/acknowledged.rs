@@ -20,8 +20,8 @@ use kop_wire::Offset;
 use uuid::Uuid;
 
 use crate::{
-    engine::Keyspaces,
     format::{self, LogId},
+    keyspaces::Keyspaces,
     topics::Topics,
 };
 

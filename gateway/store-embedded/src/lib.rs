@@ -24,6 +24,7 @@ mod frame;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod journal;
+mod keyspaces;
 mod live;
 mod log;
 mod metrics;

@@ -8,7 +8,8 @@ use kop_store::{
 use kop_wire::{Batch, Offset, Timestamp};
 
 use crate::{
-    engine::{Engine, Keyspaces, locked},
+    engine::{Engine, locked},
+    keyspaces::Keyspaces,
     log::{Bounds, Log},
     read,
     writer::{Command, Offered, Stopped},

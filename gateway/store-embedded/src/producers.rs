@@ -7,8 +7,8 @@ use kop_store::{
 use kop_wire::{Batch, BatchHeader, Offset};
 
 use crate::{
-    engine::Keyspaces,
     format::{self, BatchKey, Damaged},
+    keyspaces::Keyspaces,
     log::Log,
 };
 

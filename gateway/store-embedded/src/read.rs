@@ -5,8 +5,8 @@ use kop_store::{ReadError, ReadLimit, TimestampedOffset};
 use kop_wire::{Batch, BatchError, Offset, Timestamp};
 
 use crate::{
-    engine::{Keyspaces, Unloaded},
     format::{BatchKey, LogId, Pointer, Stored},
+    keyspaces::{Keyspaces, Unloaded},
     log::Bounds,
     segments::Unread,
     tail::Room,

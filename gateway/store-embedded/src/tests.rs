@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::{
     Clock, Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore, OpenStoreError,
-    engine::Keyspaces, format::BatchKey,
+    format::BatchKey, keyspaces::Keyspaces,
 };
 
 mod compaction;

@@ -3,8 +3,8 @@ use fjall::PersistMode;
 use kop_store::Cause;
 
 use crate::{
-    engine::Keyspaces,
     format::{self, Damaged},
+    keyspaces::Keyspaces,
 };
 
 /// From format 1, which knew no topic configurations and removed nothing by age, to format 2: every

@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     EmbeddedOptions,
-    engine::Keyspaces,
     format::LogId,
+    keyspaces::Keyspaces,
     log::Log,
     topics::Topics,
     writer::{Command, Reply, Stopped},

@@ -21,8 +21,9 @@ use tokio::sync::oneshot;
 use crate::{
     EmbeddedOptions,
     acknowledged::Acknowledged,
-    engine::{Keyspaces, Opened},
+    engine::Opened,
     format::LogId,
+    keyspaces::Keyspaces,
     log::Log,
     metrics::Counters,
     producers::Appender,

@@ -25,9 +25,9 @@ use super::{
 };
 use crate::{
     Durability,
-    engine::Keyspaces,
     format::{self, BatchKey, LogId, Pointer},
     frame::Place,
+    keyspaces::Keyspaces,
 };
 
 mod lost;

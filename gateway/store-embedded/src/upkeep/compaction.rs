@@ -20,8 +20,9 @@ use super::{
     counted::{Counted, Held, Ripened, sized},
 };
 use crate::{
-    engine::{Keyspaces, Unloaded, locked},
+    engine::locked,
     format::{self, BatchKey, LogId, Stored},
+    keyspaces::{Keyspaces, Unloaded},
     log::{Bounds, Log},
     segments::Unread,
     writer::{Command, Stopped},

@@ -4,8 +4,8 @@ use kop_store::Cause;
 use kop_wire::{Offset, Timestamp};
 
 use crate::{
-    engine::Keyspaces,
     format::{self, BatchKey, LogId, Pointer, Stored},
+    keyspaces::Keyspaces,
     log::Bounds,
 };
 

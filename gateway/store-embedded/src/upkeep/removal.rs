@@ -13,8 +13,8 @@ use super::{
     space::Space,
 };
 use crate::{
-    engine::Keyspaces,
     format::{self, LogId},
+    keyspaces::Keyspaces,
 };
 
 /// Batches of one write.

@@ -7,7 +7,7 @@ use kop_store::{Cause, TopicSettings};
 use kop_wire::{Offset, Timestamp};
 
 use super::counted::{Aged, Counted, sized};
-use crate::{engine::Keyspaces, format::LogId, log::Bounds};
+use crate::{format::LogId, keyspaces::Keyspaces, log::Bounds};
 
 /// Where the log should begin, if that is later than it does.
 pub(super) fn cut(

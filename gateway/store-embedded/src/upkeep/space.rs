@@ -21,8 +21,8 @@ use kop_store::Cause;
 
 use super::counted::Held;
 use crate::{
-    engine::Keyspaces,
     format::{self, BatchKey, Pointer},
+    keyspaces::Keyspaces,
     segments::{
         Segments,
         copying::Copying,

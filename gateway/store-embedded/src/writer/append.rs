@@ -15,8 +15,9 @@ use kop_wire::{Batch, Offset, Timestamp, TimestampType};
 
 use super::{Group, Reply, Writer, commit::Effect};
 use crate::{
-    engine::{Keyspaces, locked},
+    engine::locked,
     format::{BatchKey, LogId},
+    keyspaces::Keyspaces,
     log::Log,
     producers::Appender,
     segments::appending as segments,

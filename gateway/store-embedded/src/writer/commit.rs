@@ -17,8 +17,9 @@ use kop_wire::Offset;
 use super::{Reply, Stopped, Writer, append::Placed, revival::reason};
 use crate::{
     acknowledged::Fact,
-    engine::{Keyspaces, locked},
+    engine::locked,
     format::{self, BatchKey, LogId},
+    keyspaces::Keyspaces,
     log::Log,
     segments::appending as segments,
     topics::Entry,

@@ -24,10 +24,11 @@ use super::{Closing, Command, Ground, Stopped, Writer, commit::RecentBatches};
 use crate::{
     EmbeddedOptions,
     acknowledged::Acknowledged,
-    engine::{Keyspaces, deleted},
+    engine::deleted,
     format::Damaged,
     frame::Place,
     journal,
+    keyspaces::Keyspaces,
     segments::{appending::Appending, recovery},
     upkeep,
 };

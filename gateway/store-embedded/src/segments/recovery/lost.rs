@@ -3,9 +3,9 @@
 use kop_store::Cause;
 
 use crate::{
-    engine::{Keyspaces, Unloaded},
     format::{self, BatchKey, LogId, Pointer, Stored},
     frame::Place,
+    keyspaces::{Keyspaces, Unloaded},
     segments::{
         Kind, Unread,
         scan::{Scan, Step},
