@@ -16,7 +16,7 @@ use crate::{
     directory,
     engine::{Durability, locked},
     format::{self, BatchKey, Damaged, LogId, Stored},
-    segments::{Segments, Unread},
+    segments::{Segments, Unread, scan::Found},
 };
 
 /// Cached blocks of the index, and values from before format 3.
@@ -128,6 +128,12 @@ impl Keyspaces {
             value = now;
         }
         Ok(None)
+    }
+
+    /// Whether the index points to a frame.
+    pub(crate) fn points_to(&self, found: &Found) -> fjall::Result<bool> {
+        let stored = self.batches.get(found.key.encode())?;
+        Ok(stored.is_some_and(|value| *value == found.pointer.encode()))
     }
 
     /// Where a log ends that begins at `start`.

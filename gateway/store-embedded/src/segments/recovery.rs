@@ -207,9 +207,34 @@ fn look_for_missing(
     keyspaces.commit(lost, None)?;
     // They were about to be removed, or nothing points to them yet.
     for number in unknown {
-        segments.remove(number)?;
+        if is_of_use(keyspaces, number)? {
+            tracing::warn!(segment = number, "not known, and of use: kept");
+            let value = 0_u64.to_be_bytes();
+            let mut found = keyspaces.database.batch();
+            found.insert(
+                &keyspaces.batches,
+                format::segment_key(number),
+                value.as_slice(),
+            );
+            keyspaces.commit(found, None)?;
+        } else {
+            segments.remove(number)?;
+        }
     }
     Ok(())
+}
+
+/// Whether the index points into a segment, or may.
+fn is_of_use(keyspaces: &Keyspaces, number: u32) -> Result<bool, Cause> {
+    let mut scan = Scan::open(&keyspaces.segments, number, 0)?;
+    while let Some(step) = scan.step()? {
+        match step {
+            Step::Whole(found) if !keyspaces.points_to(&found)? => {}
+            // What is behind something that is broken is not known.
+            _ => return Ok(true),
+        }
+    }
+    Ok(false)
 }
 
 /// Where frames end that are not followed by zeros alone.
@@ -229,6 +254,8 @@ struct Again<'a> {
     writes: OwnedWriteBatch,
     /// Up to where everything is in the index.
     at: Place,
+    /// The segments that were read since the last write.
+    read: Vec<u32>,
     found: u64,
     foreign: u64,
 }
@@ -247,6 +274,7 @@ impl<'a> Again<'a> {
             ends: HashMap::new(),
             writes: keyspaces.database.batch(),
             at,
+            read: Vec::new(),
             found: 0,
             foreign: 0,
         })
@@ -260,6 +288,7 @@ impl<'a> Again<'a> {
                 position: 0,
             };
         }
+        self.read.push(number);
         let mut scan = Scan::open(&self.keyspaces.segments, number, self.at.position)?;
         while let Some(step) = scan.step()? {
             let at = scan.position();
@@ -328,9 +357,13 @@ impl<'a> Again<'a> {
         let mut writes = std::mem::replace(&mut self.writes, new);
         let batches = &keyspaces.batches;
         writes.insert(batches, format::INDEXED, format::indexed_value(at));
-        let key = format::segment_key(at.segment);
-        if !batches.contains_key(&key)? {
-            writes.insert(batches, key, 0_u64.to_be_bytes().as_slice());
+        // What points into a segment is never written without this.
+        let read = std::mem::take(&mut self.read);
+        for number in read.into_iter().chain([at.segment]) {
+            let key = format::segment_key(number);
+            if !batches.contains_key(&key)? {
+                writes.insert(batches, key, 0_u64.to_be_bytes().as_slice());
+            }
         }
         keyspaces.commit(writes, None)
     }

@@ -83,6 +83,34 @@ async fn an_index_that_has_forgotten_appends_is_made_again() {
 }
 
 #[tokio::test]
+async fn an_index_that_has_forgotten_whole_segments_is_made_again() {
+    let directory = temporary();
+    let store = synced(directory.path());
+    let log = create(&store, "a", 1).await;
+    let older = temporary();
+    copy(&directory.path().join("db"), older.path());
+    let large = plain(180_000);
+    for _ in 0..8 {
+        append(&log, large.clone()).await;
+    }
+    drop((log, store));
+    let before = segments(directory.path());
+    assert!(before.len() >= 3, "{before:?}");
+    fs::remove_dir_all(directory.path().join("db")).unwrap();
+    copy(older.path(), &directory.path().join("db"));
+    for _ in 0..3 {
+        let store = synced(directory.path());
+        let log = partition(&store, "a", 0).await;
+        assert_eq!(indexed(&store), 8);
+        for batch in 0..8 {
+            let fetched = log.read(Offset(batch * 180_000), PLENTY).await.unwrap();
+            assert_eq!(fetched.len(), large.bytes().len());
+        }
+        assert_eq!(segments(directory.path()), before);
+    }
+}
+
+#[tokio::test]
 async fn what_is_left_of_dead_segments_is_copied_and_read() {
     let directory = temporary();
     let hands = Hands::at(1_700_000_000_000);

@@ -26,7 +26,7 @@ use crate::{
     segments::{
         Segments,
         copying::Copying,
-        scan::{Found, Scan, Step},
+        scan::{Scan, Step},
     },
 };
 
@@ -189,7 +189,7 @@ impl Space {
                     return Ok(false);
                 }
             };
-            if is_pointed_to(keyspaces, &found)? {
+            if keyspaces.points_to(&found)? {
                 bytes += found.batch.len();
                 copied += found.batch.len();
                 left.push((found.key, found.batch));
@@ -243,12 +243,6 @@ impl Space {
         tracing::info!(before, after, freed, "space given back");
         Ok(())
     }
-}
-
-/// Whether the index points to a frame.
-fn is_pointed_to(keyspaces: &Keyspaces, found: &Found) -> fjall::Result<bool> {
-    let stored = keyspaces.batches.get(found.key.encode())?;
-    Ok(stored.is_some_and(|value| *value == found.pointer.encode()))
 }
 
 /// Begins to write what is in memory into a table, and waits until there are no more of such, the writer
