@@ -14,7 +14,6 @@ use std::{
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use kop_config::HostPort;
 use kop_wire::kafka_protocol::{ResponseError, messages::ApiKey, protocol::Decodable};
 
 use crate::gateway::Gateway;
@@ -43,6 +42,7 @@ mod heartbeat;
 mod incremental_alter_configs;
 pub(crate) mod init_producer_id;
 mod join_group;
+mod leaders;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
@@ -143,14 +143,6 @@ impl Call {
     /// The first error that was noted.
     pub(crate) fn refused(&self) -> Option<ResponseError> {
         ResponseError::try_from_code(self.refused.load(Ordering::Relaxed))
-    }
-
-    /// Where clients of the call's listener are told to connect.
-    pub(crate) fn advertised(&self) -> HostPort {
-        let listener = self.gateway.advertised.get(self.listener);
-        listener
-            .cloned()
-            .expect("a call came in on one of the listeners")
     }
 
     /// The request's place among the appends of its connection, once.

@@ -24,6 +24,7 @@ use tokio::{
 use tracing::{Instrument as _, info_span, warn};
 
 use crate::{
+    cluster::{Cluster, Leader},
     metrics::GroupCounters,
     sparingly::Sparingly,
     store::{OFFSETS_PARTITIONS, Store, error_chain},
@@ -75,6 +76,7 @@ pub(crate) struct Coordination<C = Store>(Arc<Inner<C>>);
 
 struct Inner<C> {
     catalog: C,
+    cluster: Cluster,
     rules: Rules,
     topic: TopicName,
     known: Mutex<Known>,
@@ -136,16 +138,19 @@ impl<C> fmt::Debug for Coordination<C> {
 }
 
 impl<C: Catalog> Coordination<C> {
-    /// Coordinators that keep their records in this catalog. None runs before it is asked.
+    /// Coordinators that keep their records in this catalog, of the groups that are this gateway's in
+    /// the cluster. None runs before it is asked.
     pub(crate) fn new(
         catalog: C,
         config: GroupConfig,
         names: TopicNames,
         counters: GroupCounters,
+        cluster: Cluster,
     ) -> Self {
         let topic = TopicName::new(kop_store::CONSUMER_OFFSETS);
         Self(Arc::new(Inner {
             catalog,
+            cluster,
             rules: Rules {
                 config,
                 names,
@@ -190,7 +195,8 @@ impl<C: Catalog> Coordination<C> {
         let shards: Vec<_> = if start {
             let partitions = self.existing_partitions().await.unwrap_or_default();
             let partitions = i32::try_from(partitions.unwrap_or(0)).unwrap_or(i32::MAX);
-            let shards = (0..partitions).map_while(|index| self.shard(index).ok());
+            // Others have the rest.
+            let shards = (0..partitions).filter_map(|index| self.shard(index).ok());
             shards.collect()
         } else {
             self.0.lock().shards.values().cloned().collect()
@@ -206,7 +212,11 @@ impl<C: Catalog> Coordination<C> {
     }
 
     async fn list_shard(&self, index: i32) -> Result<Vec<ListedGroup>, CoordinationError> {
-        match put(self.shard(index)?, Question::List).await {
+        let listed = match self.shard(index) {
+            Ok(shard) => put(shard, Question::List).await,
+            Err(error) => Err(error),
+        };
+        match listed {
             Ok(Reply::ListGroups(groups)) => Ok(groups),
             // Its owner lists it.
             Err(CoordinationError::NotCoordinator) => Ok(Vec::new()),
@@ -215,9 +225,25 @@ impl<C: Catalog> Coordination<C> {
         }
     }
 
-    /// Makes sure that there is a shard for the group, so that it loads while the client connects.
-    pub(crate) async fn prepare(&self, group: &GroupId) -> Result<(), CoordinationError> {
-        self.shard_of(group).await.map(drop)
+    /// Node id of the gateway that coordinates a group. Where it is this one, the shard starts, so
+    /// that it loads while the client connects.
+    pub(crate) async fn coordinator(&self, group: &GroupId) -> Result<i32, CoordinationError> {
+        let index = partition_of(group.as_str(), self.partitions().await?);
+        let leader = self.0.cluster.leader(&self.0.partition(index));
+        let Leader { node, .. } = leader.ok_or(CoordinationError::Unavailable)?;
+        match self.shard(index) {
+            Ok(_) | Err(CoordinationError::NotCoordinator) => Ok(node),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the shards that this gateway no longer has, so that what they know is not taken for true
+    /// when it has them again.
+    pub(crate) fn retire(&self) {
+        // A shard ends when nobody can reach it any more.
+        let keep =
+            |index: &i32, _: &mut _| self.0.cluster.leads(&self.0.partition(*index)).is_some();
+        self.0.lock().shards.retain(keep);
     }
 
     /// From now on nobody waits for others: those who wait in a rebalance are told to ask again.
@@ -245,6 +271,9 @@ impl<C: Catalog> Coordination<C> {
 
     fn shard(&self, index: i32) -> Result<mpsc::Sender<Envelope>, CoordinationError> {
         let mut known = self.0.lock();
+        if self.0.cluster.leads(&self.0.partition(index)).is_none() {
+            return Err(CoordinationError::NotCoordinator);
+        }
         if let Some(shard) = known.shards.get(&index).filter(|shard| !shard.is_closed()) {
             return Ok(shard.clone());
         }
@@ -259,10 +288,7 @@ impl<C: Catalog> Coordination<C> {
 
     fn start(&self, index: i32) -> mpsc::Sender<Envelope> {
         let (sender, mailbox) = mpsc::channel(MAILBOX);
-        let id = PartitionId {
-            topic: self.0.topic.clone(),
-            index,
-        };
+        let id = self.0.partition(index);
         let phase = self.0.phase.subscribe();
         let inner = Arc::clone(&self.0);
         let shard = async move {
@@ -342,6 +368,13 @@ async fn put(
 }
 
 impl<C> Inner<C> {
+    fn partition(&self, index: i32) -> PartitionId {
+        PartitionId {
+            topic: self.topic.clone(),
+            index,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,6 @@
 //! What all connections share.
 use std::{
     fmt,
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -13,6 +12,7 @@ use tokio::sync::watch;
 use crate::{
     api::{FetchSessions, init_producer_id::ProducerIds},
     budget::Budget,
+    cluster::Cluster,
     coordination::Coordination,
     metrics::Metrics,
     partitions::Partitions,
@@ -24,6 +24,8 @@ use crate::{
 pub(crate) struct Gateway {
     /// How it was configured.
     pub(crate) config: Config,
+    /// The gateways that serve the cluster, this one among them.
+    pub(crate) cluster: Cluster,
     /// Name of this cluster, the same after a restart.
     pub(crate) cluster_id: String,
     /// Where clients of each listener are told to connect, in the order of `config.listeners`.
@@ -59,26 +61,14 @@ impl fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    /// The gateway on a store that is open. `bound` are the addresses listened on, in the order of
-    /// `config.listeners`.
+    /// The gateway on a store that is open, in its cluster. `advertised` are the addresses that
+    /// clients are told, in the order of `config.listeners`.
     pub(crate) fn new(
         config: Config,
         store: Store,
-        bound: &[SocketAddr],
+        (cluster, advertised): (Cluster, Vec<HostPort>),
         (metrics, draining): (Arc<Metrics>, watch::Receiver<bool>),
     ) -> Arc<Self> {
-        let advertised = config
-            .listeners
-            .iter()
-            .zip(bound)
-            .map(|(listener, bound)| {
-                let HostPort { host, port } = listener.advertise.clone();
-                HostPort {
-                    host,
-                    port: if port == 0 { bound.port() } else { port },
-                }
-            })
-            .collect();
         let groups = group_config(&config.groups);
         let memory = config.limits.memory_bytes;
         Arc::new(Self {
@@ -89,7 +79,9 @@ impl Gateway {
                 groups,
                 store.topic_names(),
                 metrics.groups.clone(),
+                cluster.clone(),
             ),
+            cluster,
             store,
             partitions: Partitions::default(),
             topics: Arc::default(),

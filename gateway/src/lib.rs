@@ -17,12 +17,14 @@ mod api;
 mod args;
 mod budget;
 mod check;
+mod cluster;
 mod connection;
 mod coordination;
 mod dispatch;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gateway;
+mod handover;
 mod metrics;
 mod partitions;
 mod process;
@@ -33,6 +35,7 @@ mod telemetry;
 mod topics;
 
 pub use args::{Action, Args, UsageError};
+pub use cluster::JoinError;
 pub use process::{Running, StartError};
 pub use store::OpenStoreError;
 

@@ -45,6 +45,10 @@ pub(crate) struct Metrics {
     pub(crate) records: Records,
     /// Fetch sessions that are kept.
     pub(crate) fetch_sessions: Gauge,
+    /// Gateways that are in.
+    pub(crate) gateways: Gauge,
+    /// Number of the view of them.
+    pub(crate) view: Gauge,
     /// What happened in consumer groups.
     pub(crate) groups: GroupCounters,
     /// How groups stand.
@@ -77,6 +81,16 @@ impl Metrics {
                 &mut registry,
                 "kop_fetch_sessions",
                 "Fetch sessions of consumers (KIP-227) that are kept",
+            ),
+            gateways: registered(
+                &mut registry,
+                "kop_gateways",
+                "Gateways that serve the cluster, as this one sees it",
+            ),
+            view: registered(
+                &mut registry,
+                "kop_gateways_view",
+                "Number of that view: it rises with each gateway that comes or goes",
             ),
             groups: GroupCounters::registered(&mut registry),
             lag: lag.clone(),

@@ -26,7 +26,14 @@ impl Partitions {
         store: &Store,
         id: &PartitionId,
     ) -> Result<StorePartition, OpenError> {
-        let opening = Arc::clone(self.lock().entry(id.clone()).or_default());
+        let opening = {
+            let mut open = self.lock();
+            let opening = open.entry(id.clone()).or_default();
+            if opening.get().is_some_and(StorePartition::is_over) {
+                *opening = Opening::default();
+            }
+            Arc::clone(opening)
+        };
         let opened = opening
             .get_or_try_init(|| open(store.clone(), id.clone()))
             .await
@@ -56,6 +63,11 @@ impl Partitions {
     /// Lets go of all partitions of a topic.
     pub(crate) fn forget_topic(&self, topic: &TopicName) {
         self.lock().retain(|id, _| id.topic != *topic);
+    }
+
+    /// Lets go of all partitions but those that `keep` names.
+    pub(crate) fn retain(&self, keep: impl Fn(&PartitionId) -> bool) {
+        self.lock().retain(|id, _| keep(id));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PartitionId, Opening>> {

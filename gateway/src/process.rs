@@ -1,17 +1,20 @@
 //! The process from its start to its end.
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use kop_config::{Config, HostPort};
+use kop_config::{Config, HostPort, Listener};
 use tokio::{
     net::TcpListener,
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
 use tracing::info;
+use uuid::Uuid;
 
 use crate::{
     admin::{self, Admin, Stage},
+    cluster::{Address, JoinError, Member},
     gateway::Gateway,
+    handover,
     metrics::Metrics,
     server::{self, Room},
     store::{OpenStoreError, Store},
@@ -34,6 +37,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenStoreError),
+    /// The other gateways cannot be joined.
+    #[error(transparent)]
+    Join(#[from] JoinError),
 }
 
 /// A gateway that serves.
@@ -115,8 +121,17 @@ impl Running {
         metrics.add_store(&store);
         let (drain, draining) = watch::channel(false);
         let addresses: Vec<SocketAddr> = bound.iter().map(|(_, address)| *address).collect();
-        let gateway = Gateway::new(config, store, &addresses, (Arc::clone(&metrics), draining));
+        let advertised = advertised(&config, &addresses);
+        // Last of all: from now on clients come.
+        let cluster = store.join(member(&config, &advertised)).await?;
+        if cluster.has_others() {
+            store.note_others();
+            store.mark_producer_ids().await;
+        }
+        let of_process = (Arc::clone(&metrics), draining);
+        let gateway = Gateway::new(config, store, (cluster, advertised), of_process);
         metrics.look_at(Arc::downgrade(&gateway));
+        tokio::spawn(handover::follow(Arc::clone(&gateway)));
         Ok((gateway, drain, bound))
     }
 
@@ -149,13 +164,48 @@ impl Running {
     pub async fn stop(mut self) {
         info!("draining");
         self.stage.send_replace(Stage::Draining);
+        let cluster = &self.gateway.cluster;
+        let others = cluster.has_others();
+        if others {
+            // They take over while clients are still told where to go.
+            cluster.leave().await;
+        }
         self.draining.send_replace(true);
         self.gateway.coordination.drain();
         while self.listeners.join_next().await.is_some() {}
+        if !others {
+            cluster.leave().await;
+        }
         self.gateway.coordination.close().await;
         self.gateway.store.close().await;
         self.admin_task.abort();
         info!("stopped");
+    }
+}
+
+/// Where clients of each listener are told to connect, in the order of the listeners.
+fn advertised(config: &Config, bound: &[SocketAddr]) -> Vec<HostPort> {
+    let listeners = config.listeners.iter().zip(bound);
+    let address = |(listener, bound): (&Listener, &SocketAddr)| {
+        let HostPort { host, port } = listener.advertise.clone();
+        let port = if port == 0 { bound.port() } else { port };
+        HostPort { host, port }
+    };
+    listeners.map(address).collect()
+}
+
+/// This run of this gateway, as the others see it.
+fn member(config: &Config, advertised: &[HostPort]) -> Member {
+    let listeners = config.listeners.iter().zip(advertised);
+    let address = |(listener, at): (&Listener, &HostPort)| Address {
+        name: listener.name.clone(),
+        host: at.host.clone(),
+        port: at.port,
+    };
+    Member {
+        node: config.node_id,
+        incarnation: Uuid::new_v4(),
+        listeners: listeners.map(address).collect(),
     }
 }
 

@@ -13,6 +13,8 @@ use kop_store_pulsar::{EntryFormat, PulsarOptions, PulsarPartition, PulsarStore}
 use kop_wire::{Batch, Offset, Timestamp, TopicName};
 use tracing::{info, warn};
 
+use crate::cluster::{Cluster, JoinError, Member};
+
 /// Partitions of `__consumer_offsets`, where the gateway makes it.
 pub(crate) const OFFSETS_PARTITIONS: u32 = 50;
 
@@ -97,6 +99,46 @@ impl Store {
         }
     }
 
+    /// Gives up the partitions that others lead: all but those that `keep` names.
+    pub(crate) fn keep_only(&self, keep: impl Fn(&PartitionId) -> bool) {
+        match self {
+            // Nobody else can have its directory.
+            Self::Embedded(_) => {}
+            Self::Pulsar(store) => store.keep_only(keep),
+        }
+    }
+
+    /// Others share the store from now on.
+    pub(crate) fn note_others(&self) {
+        match self {
+            Self::Embedded(_) => {}
+            Self::Pulsar(store) => store.note_others(),
+        }
+    }
+
+    /// Notes which producers can have written nothing before now, by their ids.
+    pub(crate) async fn mark_producer_ids(&self) {
+        let marked = match self {
+            Self::Embedded(_) => Ok(()),
+            Self::Pulsar(store) => store.mark_producer_ids().await,
+        };
+        if let Err(error) = marked {
+            let error = error_chain(&error);
+            warn!(
+                error,
+                "no producer ids taken for a new view of the gateways"
+            );
+        }
+    }
+
+    /// The cluster of the gateways that share this store, with `member` in it.
+    pub(crate) async fn join(&self, member: Member) -> Result<Cluster, JoinError> {
+        match self {
+            Self::Embedded(_) => Ok(Cluster::alone(member)),
+            Self::Pulsar(store) => Cluster::join(store.membership().await?, member).await,
+        }
+    }
+
     /// Brings what is written to its place and gives back what is owned.
     pub(crate) async fn close(&self) {
         match self {
@@ -157,6 +199,16 @@ pub(crate) fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOpt
         offsets_partitions: OFFSETS_PARTITIONS,
         node_name: format!("kop-gateway-{}", config.node_id),
         topic_defaults: topic_defaults(config),
+    }
+}
+
+impl StorePartition {
+    /// Whether the handle is of no use any more while the partition may be: it is to be opened anew.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Embedded(_) => false,
+            Self::Pulsar(partition) => partition.is_over(),
+        }
     }
 }
 
@@ -251,6 +303,13 @@ impl Partition for StorePartition {
         match self {
             Self::Embedded(partition) => partition.settings(),
             Self::Pulsar(partition) => partition.settings(),
+        }
+    }
+
+    async fn confirm(&self) -> Result<(), AppendError> {
+        match self {
+            Self::Embedded(partition) => partition.confirm().await,
+            Self::Pulsar(partition) => partition.confirm().await,
         }
     }
 

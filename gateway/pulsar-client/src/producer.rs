@@ -1,5 +1,5 @@
 //! Writing entries.
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
 use pulsar_protocol::{
@@ -241,6 +241,31 @@ impl Producer {
                 Ok(cause) => cause.clone().unwrap_or(Cause::Closed),
                 Err(_) => Cause::Disconnected("connection ended".to_owned()),
             }
+        }
+    }
+
+    /// Whether it is known to have ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.closed.borrow().is_some()
+    }
+
+    /// Asks the broker whether it still has the producer, and returns when it has said so: brokers tell
+    /// of a producer's end, or close its connection, before they answer what was asked after it.
+    ///
+    /// # Errors
+    /// Why the producer has ended, or [`Cause::Timeout`].
+    pub async fn confirm(&self, within: Duration) -> Result<(), Cause> {
+        let (reply, sign) = oneshot::channel();
+        self.connection.post(Event::Ping(reply));
+        let sign = tokio::time::timeout(within, sign).await;
+        if let Some(cause) = self.closed.borrow().clone() {
+            return Err(cause);
+        }
+        match sign {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(self.connection.cause()),
+            Err(_) => Err(Cause::Timeout),
         }
     }
 

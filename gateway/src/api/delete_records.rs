@@ -70,7 +70,7 @@ async fn delete(
     asked: &DeleteRecordsPartition,
 ) -> Result<Offset, Refusal> {
     let topic = topic.as_ref().map_err(Refusal::clone)?;
-    let Target { id, partition } = call.open(topic, asked.partition_index).await?;
+    let Target { id, partition, .. } = call.open(topic, asked.partition_index, -1).await?;
     let offset = match asked.offset {
         HIGH_WATERMARK => partition.watermarks().high,
         offset @ 0.. => Offset(offset),

@@ -39,13 +39,14 @@ pub(super) async fn handle(
             .with_error_code(call.refuse(error))
             .with_error_message(Some(StrBytes::from_static_str(why)));
     }
-    let HostPort { host, port } = call.advertised();
-    let node = DescribeClusterBroker::default()
-        .with_broker_id(call.gateway.node_id())
-        .with_host(StrBytes::from_string(host))
-        .with_port(i32::from(port))
-        .with_rack(None);
+    let broker = |(node, HostPort { host, port })| {
+        DescribeClusterBroker::default()
+            .with_broker_id(node)
+            .with_host(StrBytes::from_string(host))
+            .with_port(i32::from(port))
+            .with_rack(None)
+    };
     answer
-        .with_controller_id(call.gateway.node_id())
-        .with_brokers(vec![node])
+        .with_controller_id(call.controller())
+        .with_brokers(call.brokers().into_iter().map(broker).collect())
 }

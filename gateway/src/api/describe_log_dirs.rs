@@ -119,9 +119,12 @@ async fn all(call: &Call) -> Result<Vec<PartitionId>, Refusal> {
 
 /// Bytes of a partition; `None` where there is no such partition.
 async fn size(call: &Call, id: &PartitionId) -> Result<Option<u64>, Refusal> {
-    let target = match call.open(&id.topic, id.index).await {
+    let target = match call.open(&id.topic, id.index, -1).await {
         Ok(target) => target,
-        Err(refusal) if refusal.code == ResponseError::UnknownTopicOrPartition => return Ok(None),
+        Err(Refusal {
+            code: ResponseError::UnknownTopicOrPartition | ResponseError::NotLeaderOrFollower,
+            ..
+        }) => return Ok(None),
         Err(refusal) => return Err(refusal),
     };
     match target.partition.stored_bytes().await {

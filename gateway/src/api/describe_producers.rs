@@ -63,7 +63,7 @@ async fn producers(
     index: i32,
 ) -> Result<Vec<ProducerState>, Refusal> {
     let topic = topic.as_ref().map_err(Refusal::clone)?;
-    let target = call.open(topic, index).await?;
+    let target = call.open(topic, index, -1).await?;
     let producers = target.partition.producers().await;
     let producers = producers.map_err(|error| call.unread(&target.id, error))?;
     let state = |producer: ActiveProducer| {

@@ -18,11 +18,8 @@ use kop_wire::{
     },
 };
 
-use super::{
-    Call,
-    error::Refusal,
-    metadata::{LEADER_EPOCH, NO_OPERATIONS},
-};
+use super::{Call, error::Refusal, metadata::NO_OPERATIONS};
+use crate::cluster::Leader;
 
 /// Partitions of one page at the most, as in Kafka.
 const PAGE: i32 = 2_000;
@@ -156,16 +153,21 @@ fn described(
     topic: &Topic,
     partitions: std::ops::Range<u32>,
 ) -> DescribeTopicPartitionsResponseTopic {
-    let node = call.gateway.node_id();
     let partition = |index: u32| {
-        DescribeTopicPartitionsResponsePartition::default()
-            .with_partition_index(i32::try_from(index).unwrap_or(i32::MAX))
-            .with_leader_id(node)
-            .with_leader_epoch(LEADER_EPOCH)
-            .with_replica_nodes(vec![node])
-            .with_isr_nodes(vec![node])
+        let index = i32::try_from(index).unwrap_or(i32::MAX);
+        let Leader { node, epoch } = call.leader(&topic.name, index);
+        let leader = DescribeTopicPartitionsResponsePartition::default()
+            .with_partition_index(index)
+            .with_leader_id(node.into())
+            .with_leader_epoch(epoch)
             .with_eligible_leader_replicas(Some(Vec::new()))
-            .with_last_known_elr(Some(Vec::new()))
+            .with_last_known_elr(Some(Vec::new()));
+        if node < 0 {
+            return leader.with_error_code(ResponseError::LeaderNotAvailable.code());
+        }
+        leader
+            .with_replica_nodes(vec![node.into()])
+            .with_isr_nodes(vec![node.into()])
     };
     let name = StrBytes::from_string(topic.name.as_str().to_owned());
     DescribeTopicPartitionsResponseTopic::default()

@@ -204,6 +204,7 @@ impl From<ReadError> for Refusal {
         match error {
             ReadError::OutOfRange { .. } => ResponseError::OffsetOutOfRange.into(),
             ReadError::Deleted => ResponseError::UnknownTopicOrPartition.into(),
+            ReadError::NotOwner => ResponseError::NotLeaderOrFollower.into(),
             // What a consumer throws to its application instead of trying again for ever.
             ReadError::Unreadable(why) => {
                 if let Some(more_before) = UNREADABLE.now() {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::{
     Call,
     error::Refusal,
-    target::{Target, TopicRef, check_epoch},
+    target::{Target, TopicRef},
 };
 
 mod answer;
@@ -119,8 +119,7 @@ async fn wanted(
     let target = async {
         let name = names.get(&asked.topic).expect("all names have been found");
         let name = name.as_ref().map_err(Refusal::clone)?;
-        check_epoch(asked.leader_epoch)?;
-        call.open(name, asked.index).await
+        call.open(name, asked.index, asked.leader_epoch).await
     };
     Wanted {
         target: target.await,

@@ -1,14 +1,15 @@
-//! FindCoordinator, versions 0 to 6: this gateway coordinates every group.
+//! FindCoordinator, versions 0 to 6: a group is coordinated by who leads its part of the groups' log.
 //!
 //! Version 1 names the kind of key; 4 asks for several at once (KIP-699). Transactions and share
 //! groups are not served: their coordinators are refused, not hidden, so that a client fails instead
-//! of asking for ever. The group's log is read while the client connects.
+//! of asking for ever. A group's log that is this gateway's is read while the client connects.
 use kop_config::HostPort;
 use kop_coordinator::GroupId;
 use kop_wire::kafka_protocol::{
     ResponseError,
     messages::{
-        FindCoordinatorRequest, FindCoordinatorResponse, find_coordinator_response::Coordinator,
+        BrokerId, FindCoordinatorRequest, FindCoordinatorResponse,
+        find_coordinator_response::Coordinator,
     },
     protocol::StrBytes,
 };
@@ -49,16 +50,10 @@ pub(super) async fn handle(
 async fn find(call: &Call, key_type: i8, key: StrBytes) -> Coordinator {
     let coordinator = Coordinator::default().with_key(key.clone());
     match check(call, key_type, &key).await {
-        Ok(()) => {
-            let advertised = call.gateway.advertised.get(call.listener);
-            let HostPort { host, port } = advertised
-                .cloned()
-                .expect("a call came in on one of the listeners");
-            coordinator
-                .with_node_id(call.gateway.node_id())
-                .with_host(StrBytes::from_string(host))
-                .with_port(i32::from(port))
-        }
+        Ok((node, HostPort { host, port })) => coordinator
+            .with_node_id(node)
+            .with_host(StrBytes::from_string(host))
+            .with_port(i32::from(port)),
         Err(Refusal { code, message }) => coordinator
             .with_node_id((-1).into())
             .with_port(-1)
@@ -67,13 +62,19 @@ async fn find(call: &Call, key_type: i8, key: StrBytes) -> Coordinator {
     }
 }
 
-async fn check(call: &Call, key_type: i8, key: &StrBytes) -> Result<(), Refusal> {
+async fn check(call: &Call, key_type: i8, key: &StrBytes) -> Result<(BrokerId, HostPort), Refusal> {
     match key_type {
         GROUP => {
             let group = GroupId::new(key)
                 .map_err(|error| Refusal::new(ResponseError::InvalidGroupId, error.to_string()))?;
-            call.gateway.coordination.prepare(&group).await?;
-            Ok(())
+            let node = call.gateway.coordination.coordinator(&group).await?;
+            let node = BrokerId(node);
+            let found = call
+                .brokers()
+                .into_iter()
+                .find(|(member, _)| *member == node);
+            // It left just now.
+            found.ok_or_else(|| ResponseError::CoordinatorNotAvailable.into())
         }
         TRANSACTION => Err(Refusal::new(
             ResponseError::InvalidRequest,

@@ -19,8 +19,7 @@ use kop_wire::{
 use super::{
     Call,
     error::Refusal,
-    metadata::LEADER_EPOCH,
-    target::{Target, TopicRef, check_epoch},
+    target::{Target, TopicRef},
 };
 /// Partitions looked at a time for one request.
 const AT_ONCE: usize = 16;
@@ -47,12 +46,12 @@ pub(super) async fn handle(call: &Call, request: ListOffsetsRequest) -> ListOffs
                 let answer = ListOffsetsPartitionResponse::default()
                     .with_partition_index(asked.partition_index);
                 match offset(call, found, &asked, committed).await {
-                    Ok(TimestampedOffset { offset, timestamp }) => {
+                    Ok((TimestampedOffset { offset, timestamp }, epoch)) => {
                         let known = call.version >= 4 && offset.0 >= 0;
                         answer
                             .with_offset(offset.0)
                             .with_timestamp(timestamp.0)
-                            .with_leader_epoch(if known { LEADER_EPOCH } else { -1 })
+                            .with_leader_epoch(if known { epoch } else { -1 })
                     }
                     Err(refusal) => answer
                         .with_error_code(call.refuse(refusal.code))
@@ -77,15 +76,18 @@ async fn offset(
     topic: &Result<TopicName, Refusal>,
     asked: &ListOffsetsPartition,
     committed: bool,
-) -> Result<TimestampedOffset, Refusal> {
+) -> Result<(TimestampedOffset, i32), Refusal> {
     let topic = topic.as_ref().map_err(Refusal::clone)?;
-    check_epoch(asked.current_leader_epoch)?;
-    let Target { id, partition } = call.open(topic, asked.partition_index).await?;
+    let Target {
+        id,
+        partition,
+        epoch,
+    } = call
+        .open(topic, asked.partition_index, asked.current_leader_epoch)
+        .await?;
     let at = |offset| {
-        Ok(TimestampedOffset {
-            offset,
-            timestamp: Timestamp::NONE,
-        })
+        let timestamp = Timestamp::NONE;
+        Ok((TimestampedOffset { offset, timestamp }, epoch))
     };
     let watermarks = partition.watermarks();
     let found = match asked.timestamp {
@@ -103,7 +105,7 @@ async fn offset(
         timestamp: Timestamp::NONE,
     };
     match found {
-        Ok(found) => Ok(found.unwrap_or(none)),
+        Ok(found) => Ok((found.unwrap_or(none), epoch)),
         Err(error) => Err(call.unread(&id, error)),
     }
 }

@@ -1,4 +1,4 @@
-//! Metadata, versions 0 to 13: this gateway, and the topics asked for.
+//! Metadata, versions 0 to 13: the gateways that are in, and the topics asked for.
 //!
 //! Version 0 asks for all topics with an empty list, later ones with none at all; version 4 lets the
 //! client forbid that a missing topic is made; version 10 brings topic ids, version 12 asking by them.
@@ -25,13 +25,12 @@ use tracing::info;
 use uuid::Uuid;
 
 use super::{Call, error::Refusal};
+use crate::cluster::Leader;
 
 /// Topics looked up at a time for one request.
 const AT_ONCE: usize = 16;
 /// "Not asked for", in the fields that list what a client may do.
 pub(super) const NO_OPERATIONS: i32 = i32::MIN;
-/// The epoch of every partition's leader, as long as there is one gateway.
-pub(super) const LEADER_EPOCH: i32 = 0;
 
 pub(super) async fn handle(call: &Call, request: MetadataRequest) -> MetadataResponse {
     let may_create = call.gateway.config.auto_create_topics
@@ -51,16 +50,18 @@ pub(super) async fn handle(call: &Call, request: MetadataRequest) -> MetadataRes
                 .await
         }
     };
-    let HostPort { host, port } = call.advertised();
-    let broker = MetadataResponseBroker::default()
-        .with_node_id(call.gateway.node_id())
-        .with_host(StrBytes::from_string(host))
-        .with_port(i32::from(port));
+    let broker = |(node, HostPort { host, port })| {
+        MetadataResponseBroker::default()
+            .with_node_id(node)
+            .with_host(StrBytes::from_string(host))
+            .with_port(i32::from(port))
+    };
+    let brokers = call.brokers().into_iter().map(broker).collect();
     let cluster_id = StrBytes::from_string(call.gateway.cluster_id.clone());
     MetadataResponse::default()
-        .with_brokers(vec![broker])
+        .with_brokers(brokers)
         .with_cluster_id(Some(cluster_id))
-        .with_controller_id(call.gateway.node_id())
+        .with_controller_id(call.controller())
         .with_topics(topics)
 }
 
@@ -152,14 +153,19 @@ async fn by_name(call: &Call, name: &str, may_create: bool) -> Result<Topic, Ref
 }
 
 fn described(call: &Call, topic: &Topic) -> MetadataResponseTopic {
-    let node = call.gateway.node_id();
     let partition = |index: u32| {
-        MetadataResponsePartition::default()
-            .with_partition_index(i32::try_from(index).unwrap_or(i32::MAX))
-            .with_leader_id(node)
-            .with_leader_epoch(if call.version >= 7 { LEADER_EPOCH } else { -1 })
-            .with_replica_nodes(vec![node])
-            .with_isr_nodes(vec![node])
+        let index = i32::try_from(index).unwrap_or(i32::MAX);
+        let Leader { node, epoch } = call.leader(&topic.name, index);
+        let leader = MetadataResponsePartition::default()
+            .with_partition_index(index)
+            .with_leader_id(node.into())
+            .with_leader_epoch(if call.version >= 7 { epoch } else { -1 });
+        if node < 0 {
+            return leader.with_error_code(ResponseError::LeaderNotAvailable.code());
+        }
+        leader
+            .with_replica_nodes(vec![node.into()])
+            .with_isr_nodes(vec![node.into()])
     };
     MetadataResponseTopic::default()
         .with_name(Some(

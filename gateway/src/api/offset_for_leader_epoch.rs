@@ -1,7 +1,8 @@
 //! OffsetForLeaderEpoch, versions 2 to 4 (KIP-101, KIP-320): where the records of a leader end.
 //!
-//! There has been one leader epoch only, so its end is the log's. Of any other epoch nothing is known,
-//! which Kafka says with an epoch and an offset of −1.
+//! A log never loses what an earlier leader acknowledged, so no epoch's records end before the log
+//! does: a client that asks for one up to the present is told the log's end. Of a later epoch nothing
+//! is known, which Kafka says with an epoch and an offset of −1.
 use futures::{StreamExt as _, stream};
 use kop_store::Partition as _;
 use kop_wire::{
@@ -13,12 +14,7 @@ use kop_wire::{
     },
 };
 
-use super::{
-    Call,
-    error::Refusal,
-    metadata::LEADER_EPOCH,
-    target::{TopicRef, check_epoch},
-};
+use super::{Call, error::Refusal, target::TopicRef};
 
 /// Partitions looked at a time for one request.
 const AT_ONCE: usize = 16;
@@ -39,7 +35,7 @@ pub(super) async fn handle(
                 let answer = EpochEndOffset::default().with_partition(asked.partition);
                 match end(call, found, &asked).await {
                     Ok(Some(end)) => answer
-                        .with_leader_epoch(LEADER_EPOCH)
+                        .with_leader_epoch(asked.leader_epoch)
                         .with_end_offset(end.0),
                     Ok(None) => answer,
                     Err(refusal) => answer.with_error_code(call.refuse(refusal.code)),
@@ -64,8 +60,9 @@ async fn end(
     asked: &OffsetForLeaderPartition,
 ) -> Result<Option<Offset>, Refusal> {
     let topic = topic.as_ref().map_err(Refusal::clone)?;
-    check_epoch(asked.current_leader_epoch)?;
-    let target = call.open(topic, asked.partition).await?;
-    let known = asked.leader_epoch == LEADER_EPOCH;
+    let target = call
+        .open(topic, asked.partition, asked.current_leader_epoch)
+        .await?;
+    let known = (0..=target.epoch).contains(&asked.leader_epoch);
     Ok(known.then(|| target.partition.watermarks().high))
 }

@@ -124,7 +124,7 @@ async fn topic(
             let index = data.index;
             let write = async {
                 let name: &TopicName = name.as_ref().map_err(Refusal::clone)?;
-                let target = timeout_at(deadline, call.open(name, index)).await;
+                let target = timeout_at(deadline, call.open(name, index, -1)).await;
                 let target =
                     target.map_err(|_| Refusal::from(ResponseError::RequestTimedOut))??;
                 let settings = target.partition.settings();

@@ -6,7 +6,7 @@ use kop_wire::{
 };
 use uuid::Uuid;
 
-use super::{Call, error::Refusal, metadata::LEADER_EPOCH};
+use super::{Call, error::Refusal};
 use crate::store::StorePartition;
 
 /// How a request names a topic: older versions by name, newer ones by id.
@@ -31,6 +31,8 @@ impl TopicRef {
 pub(super) struct Target {
     pub(super) id: PartitionId,
     pub(super) partition: StorePartition,
+    /// Its leader epoch.
+    pub(super) epoch: i32,
 }
 
 impl Call {
@@ -52,23 +54,38 @@ impl Call {
         }
     }
 
-    /// Opens a partition.
-    pub(super) async fn open(&self, topic: &TopicName, index: i32) -> Result<Target, Refusal> {
+    /// Opens a partition that this gateway leads, in the epoch that the client believes in; −1 where
+    /// it does not say.
+    pub(super) async fn open(
+        &self,
+        topic: &TopicName,
+        index: i32,
+        epoch: i32,
+    ) -> Result<Target, Refusal> {
         let id = PartitionId {
             topic: topic.clone(),
             index,
         };
+        let epoch = self.check_leader(&id, epoch).await?;
         let partition = self
             .gateway
             .partitions
             .get(&self.gateway.store, &id)
             .await?;
-        Ok(Target { id, partition })
+        // It may have gone to another gateway while it was opened.
+        if self.gateway.cluster.leads(&id).is_none() {
+            return Err(ResponseError::NotLeaderOrFollower.into());
+        }
+        Ok(Target {
+            id,
+            partition,
+            epoch,
+        })
     }
 
     /// What is answered for a partition that could not be read.
     pub(super) fn unread(&self, id: &PartitionId, error: ReadError) -> Refusal {
-        if matches!(error, ReadError::Deleted) {
+        if matches!(error, ReadError::Deleted | ReadError::NotOwner) {
             self.gone(id);
         }
         error.into()
@@ -78,14 +95,6 @@ impl Call {
     pub(super) fn gone(&self, id: &PartitionId) {
         self.gateway.partitions.forget(id);
         self.gateway.topics.forget(&id.topic);
-    }
-}
-
-/// Checks the leader epoch that a client believes in; −1 where it does not say.
-pub(super) fn check_epoch(epoch: i32) -> Result<(), Refusal> {
-    match epoch {
-        ..0 | LEADER_EPOCH => Ok(()),
-        LEADER_EPOCH.. => Err(ResponseError::UnknownLeaderEpoch.into()),
     }
 }
 

@@ -170,7 +170,10 @@ impl<P: Partition> Shard<P> {
         self.settle(&mut output).await?;
         let mut requests = Vec::new();
         loop {
-            self.wait(mailbox, phase, &mut requests).await;
+            if !self.wait(mailbox, phase, &mut requests).await {
+                self.dismiss(CoordinationError::NotCoordinator);
+                return Ok(());
+            }
             let mut output = Output::default();
             for envelope in requests.drain(..) {
                 let command = self.command(envelope);
@@ -192,13 +195,14 @@ impl<P: Partition> Shard<P> {
         }
     }
 
-    /// Returns when there is something to do, with all requests that have come.
+    /// Returns when there is something to do, with all requests that have come. Answers whether
+    /// anybody can still reach the shard.
     async fn wait(
         &self,
         mailbox: &mut mpsc::Receiver<Envelope>,
         phase: &mut watch::Receiver<Phase>,
         requests: &mut Vec<Envelope>,
-    ) {
+    ) -> bool {
         let due = async {
             match self.timers.next() {
                 Some(at) => sleep_until(self.clock.instant(at)).await,
@@ -207,10 +211,9 @@ impl<P: Partition> Shard<P> {
         };
         tokio::select! {
             biased;
-            // Never none: the door holds a sender, and ends the shard by the phase.
-            _ = mailbox.recv_many(requests, MAILBOX) => {}
-            () = due => {}
-            _ = phase.changed() => {}
+            received = mailbox.recv_many(requests, MAILBOX) => received > 0,
+            () = due => true,
+            _ = phase.changed() => true,
         }
     }
 
@@ -252,7 +255,12 @@ impl<P: Partition> Shard<P> {
             self.timers.apply(change);
         }
         let timestamp = Timestamp(i64::try_from(self.clock.now()).unwrap_or(i64::MAX));
-        appender::append(&self.partition, timestamp, &records).await?;
+        if !records.is_empty() {
+            appender::append(&self.partition, timestamp, &records).await?;
+        } else if !replies.is_empty() {
+            // What is told is what memory holds, which is true as long as nobody else has the log.
+            self.partition.confirm().await.map_err(WriteError::from)?;
+        }
         for record in &records {
             self.groups.replay(record, timestamp.0);
         }

@@ -40,6 +40,11 @@ fn coordination<C: Catalog>(catalog: C, config: GroupConfig) -> Coordination<C> 
         config,
         TopicNames::verbatim(),
         GroupCounters::default(),
+        Cluster::alone(crate::cluster::Member {
+            node: 0,
+            incarnation: uuid::Uuid::nil(),
+            listeners: Vec::new(),
+        }),
     )
 }
 

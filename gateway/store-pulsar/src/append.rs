@@ -16,7 +16,7 @@ use pulsar_client::{
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use crate::{
@@ -67,6 +67,7 @@ struct InFlight {
     receipt: Pin<Box<dyn Future<Output = Result<Receipt, SendError>> + Send>>,
     append: Append,
     messages: i64,
+    sent: Instant,
 }
 
 /// The writer's state.
@@ -134,7 +135,8 @@ impl Writer {
             match state {
                 Life::Serving => {}
                 Life::Closing => self.inbox.close(),
-                Life::Deleted => return self.refuse_all(),
+                Life::Deleted => return self.refuse_all(|| AppendError::Deleted),
+                Life::Lost => return self.refuse_all(|| AppendError::NotOwner),
             }
             match self.event(&mut life, drained).await {
                 Event::Receipt(receipt) => self.answered(receipt).await,
@@ -155,6 +157,11 @@ impl Writer {
                 self.owned = None;
                 self.settled = None;
                 self.history.interrupt(self.anchor);
+                if self.log.is_group_log() {
+                    // What a coordinator knows may not be all that is written by now, and must not be
+                    // acted on: whoever has it next reads the log anew.
+                    self.log.end(Life::Lost);
+                }
             }
             self.accept().await;
         }
@@ -260,13 +267,17 @@ impl Writer {
             receipt: Box::pin(receipt),
             append,
             messages: i64::from(entry.messages),
+            sent: Instant::now(),
         });
     }
 
     /// The first entry in flight has been answered.
     async fn answered(&mut self, receipt: Result<Receipt, SendError>) {
         let Some(InFlight {
-            append, messages, ..
+            append,
+            messages,
+            sent,
+            ..
         }) = self.in_flight.pop_front()
         else {
             return;
@@ -286,6 +297,11 @@ impl Writer {
                 batch: owned_bytes(&append.batch),
             };
             self.log.written(position, placed, span);
+            if let Some(owned) = &self.owned
+                && self.log.is_group_log()
+            {
+                self.log.proved(owned.holder(), sent);
+            }
             Appended {
                 base_offset: Offset(span.base),
                 log_start: Offset(self.log.log_start()),
@@ -378,8 +394,11 @@ impl Writer {
         }
     }
 
-    /// Wins the partition again.
+    /// Wins the partition, or wins it again.
     async fn take(&mut self) -> Result<(), AppendError> {
+        if self.log.is_group_log() {
+            return Err(AppendError::NotOwner);
+        }
         self.log
             .check_existence()
             .await
@@ -398,11 +417,15 @@ impl Writer {
             }
         };
         Metrics::add(&self.log.shared.metrics.owners_taken);
-        self.owned = Some(owned);
-        // A coordinator replays its log after a failure, so its end must be known for certain.
-        if self.log.is_group_log() {
-            self.read_history().await?;
+        let Log { shared, topic, .. } = &*self.log;
+        if !shared.is_alone() && !self.history.is_interrupted() {
+            // Others may have written before us, and what they had on its way stands behind nothing of
+            // ours: so what is empty now has been empty.
+            let bounds = bounds::ask(&shared.admin, topic).await;
+            let bounds = bounds.map_err(|error| AppendError::Unavailable(error.into()))?;
+            self.history = History::beside_others(bounds.last.is_none() && bounds.high == 0);
         }
+        self.owned = Some(owned);
         Ok(())
     }
 
@@ -439,7 +462,7 @@ impl Writer {
         Ok(end)
     }
 
-    fn refuse_all(&mut self) {
+    fn refuse_all(&mut self, error: impl Fn() -> AppendError) {
         self.inbox.close();
         let in_flight = self.in_flight.drain(..).map(|in_flight| in_flight.append);
         let mut refused: Vec<Append> = in_flight.chain(self.waiting.take()).collect();
@@ -450,7 +473,7 @@ impl Writer {
             }
         }
         for append in refused {
-            append.answer(Err(AppendError::Deleted));
+            append.answer(Err(error()));
         }
     }
 }

@@ -107,6 +107,45 @@ impl PulsarStore {
         self.shared.cursors.clear();
     }
 
+    /// Gives back the partitions that another gateway leads now: all but those that `keep` names, each as
+    /// soon as what is in flight is answered. Their handles take nothing more.
+    pub fn keep_only(&self, keep: impl Fn(&PartitionId) -> bool) {
+        let Shared {
+            naming, cursors, ..
+        } = &*self.shared;
+        let others = self.shared.open_logs().into_iter().filter(|log| {
+            let full = log.topic.as_str();
+            let (topic, index) = split_partition(full).unwrap_or((full, 0));
+            let id = naming.kafka_name(topic).ok().zip(i32::try_from(index).ok());
+            id.is_some_and(|(topic, index)| !keep(&PartitionId { topic, index }))
+        });
+        for log in others {
+            self.shared.forget(&log.topic);
+            cursors.forget(&log.topic);
+            log.end(Life::Closing);
+        }
+    }
+
+    /// Other gateways share the Pulsar from now on: of logs that it did not own before, this process knows
+    /// only what it writes itself.
+    pub fn note_others(&self) {
+        self.shared.note_others();
+    }
+
+    /// Notes which producer ids are not taken yet. Producers with those, of any gateway, can have written
+    /// nothing before now.
+    ///
+    /// # Errors
+    /// Where Pulsar gives no ids. Then more of a log is read than needs to be when a producer comes that
+    /// is not known.
+    pub async fn mark_producer_ids(&self) -> Result<(), CatalogError> {
+        producer_ids::mark(&self.shared).await
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     async fn known(&self, name: &TopicName) -> Result<Option<Known>, AdminError> {
         let Shared {
             topics,

@@ -7,16 +7,19 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use kop_store::{ReadLimit, Watermarks};
+use kop_store::{AppendError, ReadLimit, Watermarks};
 use kop_wire::Offset;
+use pulsar_client::Producer;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::Instant,
 };
 
 use crate::{
@@ -35,6 +38,11 @@ use crate::{
     topics::Origin,
 };
 
+/// How long a proof of ownership holds. Brokers give a silent holder of a name five seconds, and the
+/// gateways look for longer than a second whether one of them is silent, before another takes over.
+const PROVED_FOR: Duration = Duration::from_secs(2);
+/// How long a broker may take to say whether it still has a producer.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(5);
 /// Positions of the newest entries that are kept to look up receipts in.
 const SEEN: usize = 512;
 /// Points of the offset index per partition, and their distance in offsets to begin with.
@@ -55,6 +63,7 @@ pub(crate) struct Log {
     high: watch::Sender<i64>,
     life: watch::Sender<Life>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    proof: Mutex<Option<Proof>>,
     /// Milliseconds since the epoch of the last read or append.
     used: AtomicU64,
     /// Held while the log's start is moved.
@@ -65,12 +74,21 @@ pub(crate) struct Log {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
     /// action: reads and appends.
-    /// transition: to `Closing` by a draining gateway, to `Deleted` with its topic.
+    /// transition: to `Closing` by a gateway that drains or gives it up, to `Lost` where a coordinator's
+    /// log lost its owner, to `Deleted` with its topic.
     Serving,
+    /// action: refuses everything, since another gateway may have written. End.
+    Lost,
     /// action: answers what is in flight. End.
     Closing,
     /// action: refuses everything. End.
     Deleted,
+}
+
+/// That this process owned the partition at a moment.
+struct Proof {
+    holder: Weak<Producer>,
+    at: Instant,
 }
 
 struct State {
@@ -131,6 +149,7 @@ impl Log {
             high: watch::Sender::new(bounds.high),
             life: watch::Sender::new(Life::Serving),
             tasks: Mutex::new(Vec::new()),
+            proof: Mutex::new(None),
             used: AtomicU64::new(clock::now_millis()),
             moving_start: tokio::sync::Mutex::default(),
         }
@@ -178,6 +197,11 @@ impl Log {
         self.life.subscribe()
     }
 
+    /// Whether it has ended: whoever wants the partition opens it anew.
+    pub(crate) fn is_over(&self) -> bool {
+        *self.life.borrow() != Life::Serving
+    }
+
     pub(crate) fn is_deleted(&self) -> bool {
         *self.life.borrow() == Life::Deleted
     }
@@ -219,6 +243,40 @@ impl Log {
             // A task that panicked has ended as well.
             drop(task.await);
         }
+    }
+
+    /// Whoever holds the name was asked for an entry at `asked`, and has its receipt by now.
+    pub(crate) fn proved(&self, holder: Weak<Producer>, asked: Instant) {
+        *self.proof() = Some(Proof { holder, at: asked });
+    }
+
+    fn proof(&self) -> MutexGuard<'_, Option<Proof>> {
+        self.proof.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Proves that this process has owned the partition since the log was opened, unless that was proved
+    /// a moment ago.
+    pub(crate) async fn confirm(&self) -> Result<(), AppendError> {
+        let (holder, age) = match &*self.proof() {
+            Some(proof) => (proof.holder.upgrade(), proof.at.elapsed()),
+            None => return Err(AppendError::NotOwner),
+        };
+        let holder = holder.ok_or(AppendError::NotOwner)?;
+        if holder.has_ended() || self.is_over() {
+            return Err(AppendError::NotOwner);
+        }
+        if age < PROVED_FOR {
+            return Ok(());
+        }
+        let asked = Instant::now();
+        if let Err(cause) = holder.confirm(CONFIRMED_WITHIN).await {
+            return Err(AppendError::Unavailable(cause.into()));
+        }
+        if self.is_over() {
+            return Err(AppendError::NotOwner);
+        }
+        self.proved(Arc::downgrade(&holder), asked);
+        Ok(())
     }
 
     pub(crate) fn touch(&self) {

@@ -3,7 +3,12 @@
 //! Pulsar refuses a second live producer of a name on a topic, and closes a dead one's connection
 //! when a new one asks. So the name is a lock that Pulsar's own producers, having other names, never
 //! meet.
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use kop_store::AppendError;
 use pulsar_client::{
@@ -26,7 +31,7 @@ const BARRIER: i32 = 90;
 
 /// What has the name, and so the right to write.
 pub(crate) struct Owned {
-    producer: Producer,
+    producer: Arc<Producer>,
     closed: Pin<Box<dyn Future<Output = CloseReason> + Send>>,
     next_sequence: u64,
 }
@@ -90,8 +95,13 @@ impl Owned {
         Self {
             closed: Box::pin(producer.closed()),
             next_sequence: known.max(clock::now_micros()),
-            producer,
+            producer: Arc::new(producer),
         }
+    }
+
+    /// The producer that has the name, for those who ask the broker for it.
+    pub(crate) fn holder(&self) -> Weak<Producer> {
+        Arc::downgrade(&self.producer)
     }
 
     /// Largest entry that the broker takes, in bytes.

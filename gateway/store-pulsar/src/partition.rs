@@ -1,5 +1,5 @@
 //! A handle to one partition.
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 use kop_store::{
@@ -7,7 +7,10 @@ use kop_store::{
     TopicSettings, TruncateError, Watermarks, producer_state::ActiveProducer,
 };
 use kop_wire::{Batch, Offset, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use crate::{
     append::{Append, Asked, MAX_WAITING, Writer},
@@ -72,11 +75,13 @@ impl Opening {
         let (owned, tail, bounds) = if group_log {
             let mut owned = ownership::take(&shared.client, &topic).await?;
             Metrics::add(&shared.metrics.owners_taken);
+            let asked = Instant::now();
             if !new {
                 owned.barrier().await?;
                 Metrics::add(&shared.metrics.barriers);
             }
-            (Some(owned), None, bounds::ask(&shared.admin, &topic).await?)
+            let bounds = bounds::ask(&shared.admin, &topic).await?;
+            (Some((owned, asked)), None, bounds)
         } else {
             let start = pulsar_client::ReaderStart::Latest;
             let reader = shared
@@ -100,6 +105,10 @@ impl Opening {
         ));
         // In an empty topic that others made, appends of an earlier owner may yet arrive.
         let empty = new && bounds.last.is_none();
+        let owned = owned.map(|(owned, asked)| {
+            log.proved(owned.holder(), asked);
+            owned
+        });
         let writer = Writer::new(Arc::clone(&log), inbox, owned, bounds.last, empty);
         log.keep(tokio::spawn(writer.run()));
         if let Some(reader) = tail {
@@ -124,11 +133,39 @@ impl PulsarPartition {
         Self { log }
     }
 
+    /// Whether the log has ended, and the partition is to be opened anew.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.log.is_over()
+    }
+
+    /// Why a read is refused by a log that has ended.
+    fn readable(&self) -> Result<(), ReadError> {
+        if self.log.is_deleted() {
+            return Err(ReadError::Deleted);
+        }
+        if self.log.is_over() {
+            return Err(ReadError::NotOwner);
+        }
+        Ok(())
+    }
+
+    /// Whether the log reaches so far by now. Whoever read there read from another gateway, which had
+    /// the records before this one has heard of them.
+    async fn reaches(&self, offset: i64) -> Result<bool, ReadError> {
+        let Log { shared, topic, .. } = &*self.log;
+        let bounds = bounds::ask(&shared.admin, topic).await;
+        let bounds = bounds.map_err(|error| ReadError::Unavailable(error.into()))?;
+        Ok(offset <= bounds.high)
+    }
+
     fn gone(&self) -> AppendError {
         if self.log.is_deleted() {
             AppendError::Deleted
-        } else {
+        } else if self.log.shared.closing.load(Ordering::Acquire) {
             AppendError::Unavailable("the gateway is closing".into())
+        } else {
+            AppendError::NotOwner
         }
     }
 }
@@ -148,9 +185,7 @@ impl Partition for PulsarPartition {
 
     async fn read(&self, from: Offset, limit: ReadLimit) -> Result<Fetched, ReadError> {
         self.log.touch();
-        if self.log.is_deleted() {
-            return Err(ReadError::Deleted);
-        }
+        self.readable()?;
         let chunks = match self.log.lookup(from.0, limit) {
             Lookup::Held(batches) => {
                 Metrics::add(&self.log.shared.metrics.ring_reads);
@@ -161,6 +196,12 @@ impl Partition for PulsarPartition {
                 let Watermarks {
                     log_start, high, ..
                 } = self.log.watermarks();
+                if from > high && self.reaches(from.0).await? {
+                    return Ok(Fetched {
+                        chunks: Vec::new(),
+                        watermarks: self.log.watermarks(),
+                    });
+                }
                 return Err(ReadError::OutOfRange { log_start, high });
             }
             Lookup::Stored => read::stored(&self.log, from.0, limit).await?,
@@ -179,6 +220,10 @@ impl Partition for PulsarPartition {
         self.log.watermarks()
     }
 
+    async fn confirm(&self) -> Result<(), AppendError> {
+        self.log.confirm().await
+    }
+
     async fn advanced(&self, past: Offset) {
         let mut high = self.log.follow();
         let mut life = self.log.life();
@@ -190,9 +235,7 @@ impl Partition for PulsarPartition {
 
     async fn offset_at(&self, time: Timestamp) -> Result<Option<TimestampedOffset>, ReadError> {
         self.log.touch();
-        if self.log.is_deleted() {
-            return Err(ReadError::Deleted);
-        }
+        self.readable()?;
         offset_time::first_at(&self.log, time).await
     }
 

@@ -1,5 +1,9 @@
 //! Producer ids from a topic, as `KoP` takes them: its last message is the next id that is free.
-use std::{ops::Range, sync::atomic::Ordering, time::Duration};
+use std::{
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use kop_store::CatalogError;
@@ -20,6 +24,8 @@ use crate::{
 const TOPIC: &str = "__transaction_producerid_generator";
 /// Ids taken at once.
 const BLOCK: i64 = 1_000;
+/// Times noted of when ids were taken.
+const BIRTHS: usize = 1_024;
 /// How long another gateway may be at it.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
@@ -48,17 +54,65 @@ pub(crate) async fn take(shared: &Shared, count: u32) -> Result<Range<i64>, Cata
     let count = i64::from(count);
     let mut held = shared.producer_ids.lock().await;
     if held.end - held.start < count {
-        let block = take_block(shared, count.max(BLOCK))
-            .await
-            .map_err(|error| CatalogError::Unavailable(error.into()))?;
-        shared
-            .fresh_producer_ids
-            .fetch_min(block.start, Ordering::AcqRel);
-        *held = block;
+        renew(shared, &mut held, count).await?;
     }
     let taken = held.start..held.start + count;
     held.start = taken.end;
     Ok(taken)
+}
+
+/// Takes a block of ids now, so that older ones are known to be older.
+pub(crate) async fn mark(shared: &Shared) -> Result<(), CatalogError> {
+    let mut held = shared.producer_ids.lock().await;
+    renew(shared, &mut held, 1).await
+}
+
+async fn renew(shared: &Shared, held: &mut Range<i64>, count: i64) -> Result<(), CatalogError> {
+    let now = i64::try_from(clock::now_millis()).unwrap_or(i64::MAX);
+    let block = take_block(shared, count.max(BLOCK))
+        .await
+        .map_err(|error| CatalogError::Unavailable(error.into()))?;
+    shared.producer_births.note(block.start, now);
+    *held = block;
+    Ok(())
+}
+
+/// When producer ids were taken, by this gateway or by another: not before the time noted with the
+/// largest id noted that is not above it.
+#[derive(Debug, Default)]
+pub(crate) struct Births(Mutex<Vec<(i64, i64)>>);
+
+impl Births {
+    /// No id from `first` on was taken before `time`, in milliseconds since the epoch.
+    pub(crate) fn note(&self, first: i64, time: i64) {
+        let mut noted = self.lock();
+        if noted.len() >= BIRTHS {
+            // The first one stays.
+            let mut keep = false;
+            noted.retain(|_| {
+                keep = !keep;
+                keep
+            });
+        }
+        noted.push((first, time));
+    }
+
+    /// The first id noted; the largest there is where none has been.
+    pub(crate) fn first(&self) -> i64 {
+        self.lock().first().map_or(i64::MAX, |(first, _)| *first)
+    }
+
+    /// The time before which an id was not taken; the earliest there is where that is not known.
+    pub(crate) fn of(&self, id: i64) -> i64 {
+        let noted = self.lock();
+        let older = noted.partition_point(|(first, _)| *first <= id);
+        let noted = older.checked_sub(1).and_then(|at| noted.get(at));
+        noted.map_or(i64::MIN, |(_, time)| *time)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(i64, i64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 async fn take_block(shared: &Shared, count: i64) -> Result<Range<i64>, TakeError> {
@@ -156,4 +210,32 @@ async fn write(producer: &Producer, next: i64) -> Result<(), SendError> {
         checksum: true,
     };
     producer.send(entry).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_was_not_taken_before_the_block_that_begins_below_it() {
+        let births = Births::default();
+        assert_eq!((births.first(), births.of(7)), (i64::MAX, i64::MIN));
+        births.note(1_000, 50);
+        births.note(3_000, 90);
+        let times = [999, 1_000, 2_999, 3_000, i64::MAX].map(|id| births.of(id));
+        assert_eq!(times, [i64::MIN, 50, 50, 90, 90]);
+        assert_eq!(births.first(), 1_000);
+    }
+
+    #[test]
+    fn when_many_blocks_were_taken_some_times_are_forgotten_and_none_is_too_late() {
+        let births = Births::default();
+        for block in 0..10_000 {
+            births.note(block * 10, block);
+        }
+        assert!(births.lock().len() <= BIRTHS);
+        for id in 0..100_000 {
+            assert!(births.of(id) <= id / 10 && births.of(id) >= 0);
+        }
+    }
 }

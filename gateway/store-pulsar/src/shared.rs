@@ -4,7 +4,7 @@ use std::{
     ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicI64},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -19,6 +19,7 @@ use crate::{
     log::Log,
     metrics::Metrics,
     naming::{Naming, PulsarTopic},
+    producer_ids::Births,
     read::Cursors,
     ring::Budget,
     topics::Topics,
@@ -46,12 +47,14 @@ pub(crate) struct Shared {
     pub(crate) topics: Topics,
     /// Producer ids that were taken and not yet given out.
     pub(crate) producer_ids: tokio::sync::Mutex<Range<i64>>,
-    /// The first producer id that this process took.
-    pub(crate) fresh_producer_ids: AtomicI64,
+    /// When producer ids were taken.
+    pub(crate) producer_births: Births,
     pub(crate) closing: AtomicBool,
     /// Held while a topic's configuration is looked at and changed.
     pub(crate) configuring: tokio::sync::Mutex<()>,
-    /// Topics that this process made.
+    /// Whether other gateways share the Pulsar, or have since this process began.
+    shared: AtomicBool,
+    /// Topics that this process made while it was alone.
     made: Mutex<HashSet<PulsarTopic>>,
     logs: Mutex<HashMap<PulsarTopic, Slot>>,
 }
@@ -81,9 +84,10 @@ impl Shared {
             budget: Arc::new(Budget::new(RING_BYTES)),
             cursors: Cursors::default(),
             producer_ids: tokio::sync::Mutex::new(0..0),
-            fresh_producer_ids: AtomicI64::new(i64::MAX),
+            producer_births: Births::default(),
             closing: AtomicBool::new(false),
             configuring: tokio::sync::Mutex::default(),
+            shared: AtomicBool::new(false),
             made: Mutex::default(),
             logs: Mutex::default(),
         }
@@ -93,11 +97,11 @@ impl Shared {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The slot of a Pulsar topic; a new one where the old one's topic was deleted.
+    /// The slot of a Pulsar topic; a new one where the old one's log has ended.
     pub(crate) fn slot(&self, topic: &PulsarTopic) -> Slot {
         let mut logs = self.logs();
-        let deleted = |slot: &Slot| slot.get().is_some_and(|log| log.is_deleted());
-        if logs.get(topic).is_some_and(deleted) {
+        let over = |slot: &Slot| slot.get().is_some_and(|log| log.is_over());
+        if logs.get(topic).is_some_and(over) {
             logs.remove(topic);
         }
         Arc::clone(logs.entry(topic.clone()).or_default())
@@ -116,10 +120,24 @@ impl Shared {
             .collect()
     }
 
+    /// Whether no other gateway has shared the Pulsar since this process began, as far as it knows.
+    pub(crate) fn is_alone(&self) -> bool {
+        !self.shared.load(Ordering::Acquire)
+    }
+
+    /// Others share the Pulsar from now on: what this process made, others may have written to.
+    pub(crate) fn note_others(&self) {
+        self.shared.store(true, Ordering::Release);
+        self.made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
     /// Remembers that this process made a topic, or that it is no more.
     pub(crate) fn note_made(&self, topic: &PulsarTopic, made: bool) {
         let mut topics = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if made {
+        if made && self.is_alone() {
             topics.insert(topic.clone());
         } else {
             topics.remove(topic);

@@ -166,6 +166,9 @@ pub enum TruncateError {
 /// Why a partition could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
+    /// Another gateway has the partition now.
+    #[error("not the partition's owner")]
+    NotOwner,
     /// The offset asked for is before the first or after the last.
     #[error("offset out of range {log_start}..={high}")]
     OutOfRange {

@@ -38,6 +38,18 @@ pub trait Partition: Send + Sync + Clone + 'static {
     /// Where the log begins and ends, from memory.
     fn watermarks(&self) -> Watermarks;
 
+    /// Proves that nobody else has been able to append since this handle's log was opened: the proof was
+    /// made after the call, or a moment before it that is too short for another to take over. What is
+    /// answered from memory, like a group's committed offsets, rests on it. An append that succeeded is
+    /// such a proof itself. An engine whose partitions nobody else can have answers at once.
+    ///
+    /// # Errors
+    /// [`NotOwner`](AppendError::NotOwner) where another may have taken over, and
+    /// [`Unavailable`](AppendError::Unavailable) where that cannot be found out.
+    fn confirm(&self) -> impl Future<Output = Result<(), AppendError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Waits until the high watermark is above `past`, or the partition can no longer be read.
     fn advanced(&self, past: Offset) -> impl Future<Output = ()> + Send;
 

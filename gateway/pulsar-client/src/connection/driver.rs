@@ -5,7 +5,6 @@ use std::{collections::VecDeque, io, time::Duration};
 use bytes::{Buf as _, Bytes, BytesMut};
 use pulsar_protocol::{
     Command,
-    command::Ping,
     frame::{self, FrameError},
 };
 use tokio::{
@@ -120,7 +119,7 @@ impl Driver {
                     }
                     if now - last_ping >= self.keep_alive {
                         last_ping = now;
-                        self.multiplexer.write(frame::encode(Command::Ping(Ping {})));
+                        self.multiplexer.ping(None);
                     }
                 }
             }

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use pulsar_protocol::{
     Command, ServerError,
-    command::{CloseConsumer, CloseProducer, MigratedResource, Pong, Success},
+    command::{CloseConsumer, CloseProducer, MigratedResource, Ping, Pong, Success},
     frame,
 };
 use tokio::{
@@ -59,6 +59,8 @@ pub(super) struct Multiplexer {
     requests: HashMap<u64, PendingRequest>,
     producers: HashMap<u64, ProducerSlot>,
     readers: HashMap<u64, Delivery>,
+    /// Who waits for which of the broker's signs of life, in the order in which they were asked for.
+    pings: VecDeque<Option<oneshot::Sender<()>>>,
     /// Entries that wait until fewer are without receipt.
     line: VecDeque<Line>,
     in_flight: usize,
@@ -74,6 +76,7 @@ impl Multiplexer {
             requests: HashMap::new(),
             producers: HashMap::new(),
             readers: HashMap::new(),
+            pings: VecDeque::new(),
             line: VecDeque::new(),
             in_flight: 0,
             in_flight_bytes: 0,
@@ -87,6 +90,12 @@ impl Multiplexer {
         if !bytes.is_empty() {
             self.outbox.push_back(bytes);
         }
+    }
+
+    /// Asks the broker for a sign of life, for someone or just so that there is one.
+    pub(super) fn ping(&mut self, reply: Option<oneshot::Sender<()>>) {
+        self.pings.push_back(reply);
+        self.write(frame::encode(Command::Ping(Ping {})));
     }
 
     /// Does what a handle asks.
@@ -160,6 +169,7 @@ impl Multiplexer {
                     None => self.end_producer(id, &Cause::Closed),
                 }
             }
+            Event::Ping(reply) => self.ping(Some(reply)),
             Event::CloseReader { id } => {
                 if self.readers.remove(&id).is_some() {
                     self.write(close_reader(id));
@@ -185,6 +195,7 @@ impl Multiplexer {
             }
             Event::CloseProducer { reply: None, .. }
             | Event::Write(_)
+            | Event::Ping(_)
             | Event::CloseReader { .. } => {}
         }
     }
@@ -207,6 +218,12 @@ impl Multiplexer {
                 self.deliver(message.consumer_id, RawEntry { id, bytes: trailer });
             }
             Command::Ping(_) => self.write(frame::encode(Command::Pong(Pong {}))),
+            Command::Pong(_) => {
+                if let Some(Some(reply)) = self.pings.pop_front() {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(());
+                }
+            }
             Command::CloseProducer(close) => {
                 self.end_producer(close.producer_id, &Cause::ClosedByBroker);
             }
@@ -295,6 +312,7 @@ impl Multiplexer {
 
     /// Ends everything.
     pub(super) fn end(&mut self, cause: &Cause) {
+        self.pings.clear();
         for (_, request) in std::mem::take(&mut self.requests) {
             let _ = request.reply.send(Err(cause.clone()));
         }

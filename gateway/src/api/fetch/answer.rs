@@ -6,13 +6,11 @@ use uuid::Uuid;
 
 use super::{
     TopicRef,
-    read::Found,
+    read::{EpochEnd, Found},
     session::{Asked, News},
 };
 use crate::{
-    api::{
-        Answer, Body, Call, Reply, answer::UnwritableAnswer, error::Refusal, metadata::LEADER_EPOCH,
-    },
+    api::{Answer, Body, Call, Reply, answer::UnwritableAnswer, error::Refusal},
     budget::Share,
 };
 
@@ -38,7 +36,7 @@ pub(super) struct PartitionAnswer {
     error: i16,
     watermarks: Option<Watermarks>,
     chunks: Vec<Bytes>,
-    diverging: Option<Offset>,
+    diverging: Option<EpochEnd>,
 }
 
 impl PartitionAnswer {
@@ -202,10 +200,10 @@ impl Writer {
     }
 
     /// The one tagged field, 0: an epoch and the offset where it ends, and no tagged fields in it.
-    fn diverging(&mut self, end: Offset) {
+    fn diverging(&mut self, EpochEnd { epoch, end }: EpochEnd) {
         if self.version >= FLEXIBLE {
             self.head.put_slice(&[1, 0, 13]);
-            self.head.put_i32(LEADER_EPOCH);
+            self.head.put_i32(epoch);
             self.head.put_i64(end.0);
             self.head.put_u8(0);
         }

@@ -7,7 +7,7 @@ use kop_wire::Offset;
 
 use super::{Wanted, session::Asked};
 use crate::{
-    api::{Call, error::Refusal, metadata::LEADER_EPOCH, target::Target},
+    api::{Call, error::Refusal, target::Target},
     budget::Share,
 };
 
@@ -39,8 +39,15 @@ pub(super) struct Records {
 pub(super) struct Found {
     pub(super) watermarks: Watermarks,
     pub(super) chunks: Vec<Bytes>,
-    /// Where the log's epoch ends, if the client has records that are not in the log (KIP-595).
-    pub(super) diverging: Option<Offset>,
+    /// Where the log ends, if the client has records that are not in the log (KIP-595).
+    pub(super) diverging: Option<EpochEnd>,
+}
+
+/// A leader's epoch, and where its records end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EpochEnd {
+    pub(super) epoch: i32,
+    pub(super) end: Offset,
 }
 
 impl Records {
@@ -137,15 +144,16 @@ fn at_its_end(wanted: &Wanted) -> Result<Found, Refusal> {
     Ok(Found {
         watermarks,
         chunks: Vec::new(),
-        diverging: diverging(&wanted.asked, watermarks),
+        diverging: diverging(&wanted.asked, target.epoch, watermarks),
     })
 }
 
-/// Where the only epoch ends, for a client whose last record is of a later one, or is behind that end.
-fn diverging(asked: &Asked, Watermarks { high, .. }: Watermarks) -> Option<Offset> {
+/// Where the leader's epoch ends, for a client whose last record is of a later one, or is behind that
+/// end.
+fn diverging(asked: &Asked, epoch: i32, Watermarks { high, .. }: Watermarks) -> Option<EpochEnd> {
     match asked.last_fetched_epoch {
         ..0 => None,
-        epoch if epoch > LEADER_EPOCH || asked.offset > high => Some(high),
+        fetched if fetched > epoch || asked.offset > high => Some(EpochEnd { epoch, end: high }),
         _ => None,
     }
 }
@@ -169,7 +177,7 @@ async fn one(
     at_least_one: bool,
 ) -> Result<Fetched, Refusal> {
     let wanted = wanted.get(at).expect("the index of one of them");
-    let Target { id, partition } = wanted.target.as_ref().map_err(Refusal::clone)?;
+    let Target { id, partition, .. } = wanted.target.as_ref().map_err(Refusal::clone)?;
     let limit = ReadLimit {
         max_bytes: wanted.asked.max_bytes.min(fair),
         at_least_one,

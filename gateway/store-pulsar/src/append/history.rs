@@ -1,9 +1,10 @@
 //! What idempotent producers have written to the partition, and how far that is known.
 //!
-//! A producer id that this process gave out has no history before us. An older one may have: then
-//! the log is read from its end backwards in growing steps, until the producer is found or nothing
-//! older counts. After a failure, only what came behind the last entry known is read.
-use std::{collections::HashMap, sync::atomic::Ordering, time::Duration};
+//! As long as a gateway is alone, a producer id that this process gave out has no history before us.
+//! Another one may have: then the log is read from its end backwards in growing steps, until the
+//! producer is found or nothing older can be its, because its id was not taken yet or because it would
+//! be forgotten by now. After a failure, only what came behind the last entry known is read.
+use std::{collections::HashMap, time::Duration};
 
 use kop_store::producer_state::{ProducerState, Retention};
 use kop_wire::{BatchHeader, Offset};
@@ -20,6 +21,9 @@ use crate::{
     shared::Shared,
 };
 
+/// By how much the clocks of gateways may differ, in milliseconds.
+const SKEW_MS: i64 = 60_000;
+
 /// Entries read in the first step backwards, and by how much each next one is larger.
 const FIRST_STEP: u64 = 256;
 const STEP_FACTOR: u64 = 8;
@@ -34,6 +38,8 @@ pub(super) struct History {
     /// Producers with batches in flight.
     in_flight: HashMap<i64, InFlight>,
     known: Known,
+    /// Nobody else has written since the first producer id of this process was taken.
+    alone: bool,
     /// Entries to go back in the next step.
     step: u64,
 }
@@ -41,13 +47,17 @@ pub(super) struct History {
 /// How far the log's past is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
-    /// action: everything is known. transition: `Since` by a failure.
-    All,
-    /// action: only what this process wrote is known. transition: `All` by reading back far enough.
-    Ours,
-    /// action: nothing is judged. transition: `All` or `Ours` by reading on from there.
-    Since { last: Option<Position>, all: bool },
+    /// action: what was written at `time` or later is known: [`ALL`] or [`OURS`] or something between.
+    /// transition: to an earlier time by reading back, to `Until` by a failure.
+    From { time: i64 },
+    /// action: nothing is judged. transition: `From` that time by reading on from `last`.
+    Until { last: Option<Position>, time: i64 },
 }
+
+/// Everything is known.
+const ALL: i64 = i64::MIN;
+/// Only what this process wrote is known.
+const OURS: i64 = i64::MAX;
 
 struct InFlight {
     epoch: i16,
@@ -70,20 +80,32 @@ pub(crate) enum HistoryError {
     Silence,
 }
 
-/// The first producer id that this process gave out; those from it on have no history elsewhere.
-fn fresh_producer_ids(shared: &Shared) -> i64 {
-    shared.fresh_producer_ids.load(Ordering::Acquire)
-}
-
 impl History {
-    /// The history of a log; an empty one is known.
+    /// The history of a log that nobody else has written to since this process began; an empty one is
+    /// known.
     pub(super) fn new(empty: bool) -> Self {
         Self {
             state: ProducerState::new(Retention::default()),
             in_flight: HashMap::new(),
-            known: if empty { Known::All } else { Known::Ours },
+            known: Known::From {
+                time: if empty { ALL } else { OURS },
+            },
+            alone: true,
             step: FIRST_STEP,
         }
+    }
+
+    /// The history of a log that other gateways may have written to.
+    pub(super) fn beside_others(empty: bool) -> Self {
+        Self {
+            alone: false,
+            ..Self::new(empty)
+        }
+    }
+
+    /// Whether entries may have been stored that are not known of since this process last wrote.
+    pub(super) fn is_interrupted(&self) -> bool {
+        matches!(self.known, Known::Until { .. })
     }
 
     pub(super) fn state(&self) -> &ProducerState {
@@ -107,14 +129,15 @@ impl History {
 
     /// Whether a batch cannot be judged by what is known.
     pub(super) fn must_read(&self, header: &BatchHeader, shared: &Shared) -> bool {
-        match self.known {
-            Known::All => false,
-            Known::Since { .. } => true,
-            Known::Ours => {
-                header.producer_id < fresh_producer_ids(shared)
-                    && (!self.state.knows(header.producer_id) || self.state.check(header).is_err())
-            }
-        }
+        let Known::From { time } = self.known else {
+            return true;
+        };
+        let id = header.producer_id;
+        let births = &shared.producer_births;
+        time != ALL
+            && !(self.alone && id >= births.first())
+            && births.of(id).saturating_sub(SKEW_MS) < time
+            && (!self.state.knows(id) || self.state.check(header).is_err())
     }
 
     /// A batch is on its way.
@@ -154,39 +177,37 @@ impl History {
     /// Entries may have been stored that we do not know of.
     pub(super) fn interrupt(&mut self, anchor: Option<Anchor>) {
         self.in_flight.clear();
-        self.known = match self.known {
-            since @ Known::Since { .. } => since,
-            known => Known::Since {
-                last: anchor.map(|anchor| anchor.position),
-                all: known == Known::All,
-            },
-        };
+        if let Known::From { time } = self.known {
+            let last = anchor.map(|anchor| anchor.position);
+            self.known = Known::Until { last, time };
+        }
     }
 
     /// Reads what is missing, up to the records' end at `end`; nothing is in flight.
     pub(super) async fn read(&mut self, log: &Log, end: i64) -> Result<(), HistoryError> {
         Metrics::add(&log.shared.metrics.rebuilds);
         match self.known {
-            Known::All => {}
-            Known::Since { last, all } => {
+            Known::From { time: ALL } => {}
+            Known::Until { last, time } => {
                 let start = last.map_or(ReaderStart::Earliest, at);
                 let mut state = self.state.clone();
                 replay(log, start, end, &mut state).await?;
                 self.state = state;
-                self.known = if all { Known::All } else { Known::Ours };
+                self.known = Known::From { time };
             }
-            Known::Ours => {
+            Known::From { .. } => {
                 let stats = log.shared.admin.internal_stats(&log.topic).await?;
                 let start = back(&stats, self.step);
                 let from = start.map_or(ReaderStart::Earliest, at);
                 let mut state = ProducerState::new(Retention::default());
                 let first = replay(log, from, end, &mut state).await?;
                 let oldest_counts = now().saturating_sub(Retention::default().silence_ms);
-                let old_enough = first.is_none_or(|time| time < oldest_counts);
                 self.state = state;
-                if start.is_none() || old_enough {
-                    self.known = Known::All;
-                }
+                let time = match first {
+                    Some(time) if start.is_some() && time >= oldest_counts => time,
+                    _ => ALL,
+                };
+                self.known = Known::From { time };
                 self.step = self.step.saturating_mul(STEP_FACTOR);
             }
         }

@@ -10,6 +10,7 @@
 mod configs;
 mod deletion;
 mod round_trips;
+mod takeover;
 mod trimming;
 
 use std::time::Duration;

@@ -31,6 +31,8 @@ pub(crate) enum Event {
         request: u64,
         reply: Option<oneshot::Sender<Result<Command, Cause>>>,
     },
+    /// Ask the broker for a sign of life; the reply comes with it.
+    Ping(oneshot::Sender<()>),
     /// The reader's handle is gone.
     CloseReader { id: u64 },
 }

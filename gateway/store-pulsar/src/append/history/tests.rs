@@ -75,17 +75,17 @@ fn after_an_interruption_nothing_is_judged_before_it_is_read() {
     history.interrupt(Some(anchor));
     assert_eq!(
         history.known,
-        Known::Since {
+        Known::Until {
             last: Some(anchor.position),
-            all: true
+            time: ALL
         }
     );
     history.interrupt(None);
     assert_eq!(
         history.known,
-        Known::Since {
+        Known::Until {
             last: Some(anchor.position),
-            all: true
+            time: ALL
         }
     );
 }

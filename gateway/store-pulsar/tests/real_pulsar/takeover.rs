@@ -1,0 +1,152 @@
+//! Partitions that go from one gateway to another, both of which live.
+use kop_store::{AppendError, OpenError};
+
+use super::*;
+
+/// Two gateways of one Pulsar that know of each other.
+async fn two(options: &PulsarOptions) -> [PulsarStore; 2] {
+    let stores = [store(options).await, store(options).await];
+    for store in &stores {
+        store.note_others();
+        store.mark_producer_ids().await.unwrap();
+    }
+    stores
+}
+
+fn give_up_everything(store: &PulsarStore) {
+    store.keep_only(|_| false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_got_its_id_elsewhere_writes_nothing_twice_where_its_partition_goes() {
+    for format in [EntryFormat::Pulsar, EntryFormat::Kafka] {
+        let [first, second] = two(&options(format)).await;
+        // The first one's ids are older than the second one's, and the other way round.
+        for (one, other) in [(&first, &second), (&second, &first)] {
+            let id = one.allocate_producer_ids(1).await.unwrap().start;
+            let name = new_topic(one).await;
+            let partition = open(other, &name).await;
+            let appended = partition.append(idempotent(id, 0, &["a", "b"])).await;
+            assert_eq!(appended.unwrap().base_offset, Offset(0), "a new topic");
+
+            give_up_everything(other);
+            // What comes before its task has heard of it is still written, and counts.
+            let refused = timeout(DEADLINE, async {
+                loop {
+                    if let Err(error) = partition.append(batch(&["late"])).await {
+                        return error;
+                    }
+                }
+            });
+            let refused = refused.await.expect("it is given up");
+            assert!(matches!(refused, AppendError::NotOwner), "{refused:?}");
+            let read = partition.read(Offset(0), PLENTY).await;
+            assert!(matches!(read, Err(ReadError::NotOwner)), "{read:?}");
+
+            let partition = open(one, &name).await;
+            let again = partition.append(idempotent(id, 0, &["a", "b"])).await;
+            let again = again.unwrap();
+            assert!(again.duplicate);
+            assert_eq!(again.base_offset, Offset(0));
+            let next = partition.append(idempotent(id, 2, &["c"])).await.unwrap();
+            assert!(!next.duplicate);
+            let all = values(&partition, 0).await;
+            let texts = all.iter().map(|(_, value)| value.as_str());
+            let texts: Vec<&str> = texts.filter(|value| *value != "late").collect();
+            assert_eq!(texts, ["a", "b", "c"]);
+            give_up_everything(one);
+        }
+        for store in [first, second] {
+            assert_eq!(store.metrics().offset_mismatches, 0);
+            store.close().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_read_further_elsewhere_is_not_told_that_there_is_no_such_offset() {
+    let [first, second] = two(&options(EntryFormat::Kafka)).await;
+    let name = new_topic(&first).await;
+    let partition = open(&first, &name).await;
+    partition.append(batch(&["a"])).await.unwrap();
+    // Opened before the others were written, and asked before they have come.
+    let behind = open(&second, &name).await;
+    for value in ["b", "c", "d"] {
+        let appended = partition.append(batch(&[value])).await.unwrap();
+        let read = behind.read(appended.base_offset + 1, PLENTY).await;
+        assert!(read.is_ok(), "{read:?}");
+    }
+    let read = behind.read(Offset(5), PLENTY).await;
+    assert!(
+        matches!(read, Err(ReadError::OutOfRange { .. })),
+        "{read:?}"
+    );
+    first.close().await;
+    second.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_lost_its_log_proves_and_writes_nothing_until_it_is_read_anew() {
+    let options = options(EntryFormat::Kafka);
+    let [first, second] = two(&options).await;
+    let name = TopicName::new(kop_store::CONSUMER_OFFSETS).unwrap();
+    let topic = NewTopic {
+        name: name.clone(),
+        partitions: 1,
+        config: TopicConfig::new(),
+    };
+    first.create(topic).await.unwrap();
+    let id = PartitionId {
+        topic: name.clone(),
+        index: 0,
+    };
+    let keyed = |value: &str| {
+        let mut builder = BatchBuilder::new(Compression::None);
+        builder.push(Record {
+            key: Some(Bytes::from("key")),
+            value: Some(Bytes::from(value.to_owned())),
+            ..Record::default()
+        });
+        builder.build().unwrap()
+    };
+    let one = first.open(&id).await.unwrap();
+    one.append(keyed("one")).await.unwrap();
+    one.confirm().await.unwrap();
+    // By asking the broker, too.
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    one.confirm().await.unwrap();
+    let taken = second.open(&id).await;
+    assert!(matches!(taken, Err(OpenError::NotOwner)), "{taken:?}");
+
+    give_up_everything(&first);
+    let confirmed = one.confirm().await;
+    assert!(
+        matches!(confirmed, Err(AppendError::NotOwner)),
+        "{confirmed:?}"
+    );
+    let other = second.open(&id).await.unwrap();
+    let texts = |values: Vec<(i64, String)>| values.into_iter().map(|v| v.1).collect::<Vec<_>>();
+    assert_eq!(texts(values(&other, 0).await), ["one"]);
+    other.append(keyed("two")).await.unwrap();
+
+    // The broker takes it away, and nobody else wants it: still it is read anew first.
+    let admin = environment("KOP_TEST_PULSAR_ADMIN");
+    let namespace = &options.metadata_namespace;
+    let path = format!("public/{namespace}/{name}-partition-0/unload");
+    let url = format!("{admin}/admin/v2/persistent/{path}");
+    let answer = reqwest::Client::new().put(url).send().await.unwrap();
+    assert!(answer.status().is_success(), "{answer:?}");
+    let lost = timeout(DEADLINE, async {
+        while other.confirm().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    });
+    lost.await.expect("it is noticed");
+    let refused = other.append(keyed("stale")).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let again = second.open(&id).await.unwrap();
+    again.confirm().await.unwrap();
+    assert_eq!(texts(values(&again, 0).await), ["one", "two"]);
+    first.close().await;
+    second.close().await;
+}
