@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
@@ -30,7 +31,10 @@ import org.apache.kafka.common.serialization.StringSerializer;
  * <pre>
  * create    BOOTSTRAP TOPIC PARTITIONS            created TOPIC
  * delete    BOOTSTRAP TOPIC                       deleted TOPIC
- * produce   BOOTSTRAP TOPIC FIRST COUNT PREFIX    acked PARTITION OFFSET VALUE, in order of acknowledgement
+ * produce   BOOTSTRAP TOPIC FIRST COUNT PREFIX    acked PARTITION OFFSET VALUE, in order of acknowledgement;
+ *                                                  waited MILLISECONDS before it, where that is long;
+ *                                                  sent COUNT, where rate=RECORDS A SECOND is among the settings:
+ *                                                  it then goes on until its standard input ends, for COUNT at most
  * consume   BOOTSTRAP TOPIC GROUP                 assigned PARTITION…; got PARTITION OFFSET KEY VALUE
  * read      BOOTSTRAP TOPIC                       got …, of every partition from its beginning to its present end
  * committed BOOTSTRAP TOPIC GROUP                 committed PARTITION OFFSET; end PARTITION OFFSET
@@ -103,12 +107,23 @@ public final class KafkaRecords {
     private static void produce(
             String bootstrap, String topic, int first, int count, String prefix, Map<String, String> settings) {
         Properties properties = client(bootstrap, Map.of("acks", "all", "enable.idempotence", "true", "linger.ms", "5"));
+        String rate = settings.remove("rate");
+        AtomicBoolean stop = rate == null ? new AtomicBoolean() : atEndOfInput();
+        long between = rate == null ? 0 : 1_000_000_000L / Long.parseLong(rate);
+        long began = System.nanoTime();
         properties.putAll(settings);
         AtomicBoolean failed = new AtomicBoolean();
         try (KafkaProducer<String, String> producer = new KafkaProducer<>(properties)) {
-            for (int i = first; i < first + count; i++) {
+            int i = first;
+            for (; i < first + count && !stop.get(); i++) {
+                LockSupport.parkNanos(began + (i - first) * between - System.nanoTime());
                 String value = prefix + "-" + i;
+                long sent = System.nanoTime();
                 producer.send(new ProducerRecord<>(topic, "key-" + i, value), (placed, error) -> {
+                    long waited = (System.nanoTime() - sent) / 1_000_000;
+                    if (rate != null && waited > 100) {
+                        say("waited " + waited);
+                    }
                     if (error == null) {
                         say("acked " + placed.partition() + " " + placed.offset() + " " + value);
                     } else if (failed.compareAndSet(false, true)) {
@@ -116,10 +131,29 @@ public final class KafkaRecords {
                     }
                 });
             }
+            if (rate != null) {
+                say("sent " + (i - first));
+            }
         }
         if (failed.get()) {
             System.exit(1);
         }
+    }
+
+    /** Becomes true when standard input ends. */
+    private static AtomicBoolean atEndOfInput() {
+        AtomicBoolean ended = new AtomicBoolean();
+        Thread input = new Thread(() -> {
+            try {
+                while (System.in.read() >= 0) {}
+            } catch (java.io.IOException closed) {
+                // the end of the input by another way
+            }
+            ended.set(true);
+        });
+        input.setDaemon(true);
+        input.start();
+        return ended;
     }
 
     private static void got(ConsumerRecord<String, String> record) {
@@ -130,17 +164,7 @@ public final class KafkaRecords {
         Properties properties =
                 client(bootstrap, Map.of("group.id", group, "auto.offset.reset", "earliest", "enable.auto.commit", "false"));
         properties.putAll(settings);
-        AtomicBoolean stop = new AtomicBoolean();
-        Thread input = new Thread(() -> {
-            try {
-                while (System.in.read() >= 0) {}
-            } catch (java.io.IOException closed) {
-                // the end of the input by another way
-            }
-            stop.set(true);
-        });
-        input.setDaemon(true);
-        input.start();
+        AtomicBoolean stop = atEndOfInput();
         try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(properties)) {
             consumer.subscribe(List.of(topic), new ConsumerRebalanceListener() {
                 @Override

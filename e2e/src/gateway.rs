@@ -4,6 +4,7 @@ use crate::capture::{self, Kept};
 use crate::process::Process;
 use crate::scratch::{Scratch, free_ports};
 use crate::story::KafkaServer;
+use crate::wait::until;
 use crate::{install, pulsar::Pulsar};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -142,6 +143,33 @@ impl Gateway {
     /// It had ended before, on its own.
     pub fn kill(&mut self) -> Result<()> {
         self.process.kill()
+    }
+
+    /// Stops it in its tracks by `SIGSTOP`, and returns when all of its threads stand still.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn freeze(&mut self) -> Result<()> {
+        self.process.signal("STOP")?;
+        until("all threads to stand still", PATIENCE, || {
+            for task in std::fs::read_dir(format!("/proc/{}/task", self.id()))? {
+                let stat = std::fs::read_to_string(task?.path().join("stat"))?;
+                // The state follows the name, which is in brackets and may hold any.
+                let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+                if !state.is_some_and(|rest| rest.starts_with('T')) {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        })
+    }
+
+    /// Lets it go on by `SIGCONT`.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn thaw(&mut self) -> Result<()> {
+        self.process.signal("CONT")
     }
 
     /// Starts it again, at the same address and on the same store, and does not wait for it.
