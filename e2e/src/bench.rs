@@ -158,8 +158,10 @@ mod tests {
     fn this_process_uses_time_and_memory() -> Result<()> {
         let id = std::process::id();
         assert!(cpu_seconds(id)? >= 0.0);
-        assert!(resident_mib(id)? > 0.5);
-        assert!(peak_mib(id)? >= resident_mib(id)?);
+        let resident = resident_mib(id)?;
+        assert!(resident > 0.5);
+        // In this order, because other tests take memory meanwhile; and the system counts in strides.
+        assert!(peak_mib(id)? + 1.0 > resident);
         Ok(())
     }
 }
