@@ -23,6 +23,7 @@ use super::{
 };
 
 mod answer;
+mod contents;
 mod conversation;
 mod read;
 mod session;
@@ -49,7 +50,7 @@ struct Wanted {
 
 pub(super) async fn handle(call: &Call, request: FetchRequest) -> FetchAnswer {
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
-    let deadline = Instant::now() + wait.min(MOST_WAIT);
+    let began = Instant::now();
     let limits = Limits {
         min_bytes: usize::try_from(request.min_bytes)
             .unwrap_or(0)
@@ -64,6 +65,7 @@ pub(super) async fn handle(call: &Call, request: FetchRequest) -> FetchAnswer {
         Ok(begun) => begun,
         Err(code) => return FetchAnswer::refused(call.refuse(code)),
     };
+    let deadline = began + conversation.wait(wait.min(MOST_WAIT));
     let wanted = opened(call, asked).await;
     let records = waiting::records(call, &wanted, limits, deadline).await;
     conversation.answer(call, wanted, records, committed)

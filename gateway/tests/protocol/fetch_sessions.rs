@@ -106,6 +106,36 @@ async fn a_session_waits_for_records() {
 }
 
 #[tokio::test]
+async fn a_session_does_not_wait_long_while_its_client_holds_a_part_of_what_is_there() {
+    let gateway = Gateway::start().await;
+    let mut client = orders(&gateway).await;
+    for value in ["a", "b"] {
+        client.produce("orders", 1, &batch(&[value])).await;
+    }
+    // A byte of each partition: one batch of it.
+    let mut full = request(0, 0, &[(0, 0), (1, 0)]);
+    for partition in &mut full.topics[0].partitions {
+        partition.partition_max_bytes = 1;
+    }
+    let first = client.call(12, &full).await;
+    assert_eq!(said(&first), [nothing(0), (1, vec!["a".to_owned()])]);
+    let forgotten = ForgottenTopic::default()
+        .with_topic(text("orders").into())
+        .with_partitions(vec![1]);
+    // Far longer than this test's own deadline.
+    let next = request(first.session_id, 1, &[])
+        .with_max_wait_ms(300_000)
+        .with_min_bytes(1)
+        .with_forgotten_topics_data(vec![forgotten]);
+    assert_eq!(said(&client.call(12, &next).await), []);
+    let back = request(first.session_id, 2, &[(1, 1)]).with_max_wait_ms(300_000);
+    assert_eq!(
+        said(&client.call(12, &back).await),
+        [(1, vec!["b".to_owned()])]
+    );
+}
+
+#[tokio::test]
 async fn errors_are_repeated_until_they_are_over() {
     let gateway = Gateway::start().await;
     let mut client = orders(&gateway).await;

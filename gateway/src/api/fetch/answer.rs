@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{
     TopicRef,
+    contents::Contents,
     read::{EpochEnd, Found},
     session::{Asked, News},
 };
@@ -36,6 +37,7 @@ pub(super) struct PartitionAnswer {
     error: i16,
     watermarks: Option<Watermarks>,
     chunks: Vec<Bytes>,
+    contents: Contents,
     diverging: Option<EpochEnd>,
 }
 
@@ -48,12 +50,15 @@ impl PartitionAnswer {
                 chunks,
                 diverging,
             }) => {
-                call.gateway.metrics.records.fetched(&chunks);
+                let contents = Contents::of(&chunks);
+                let Contents { records, bytes, .. } = contents;
+                call.gateway.metrics.records.fetched(records, bytes);
                 Self {
                     index,
                     error: 0,
                     watermarks: Some(watermarks),
                     chunks,
+                    contents,
                     diverging,
                 }
             }
@@ -62,6 +67,7 @@ impl PartitionAnswer {
                 error: call.refuse(refusal.code),
                 watermarks: None,
                 chunks: Vec::new(),
+                contents: Contents::default(),
                 diverging: None,
             },
         }
@@ -71,7 +77,11 @@ impl PartitionAnswer {
     pub(super) fn news(&self) -> News {
         News {
             watermarks: self.watermarks,
-            records: self.chunks.iter().any(|chunk| !chunk.is_empty()),
+            records: self.contents.bytes > 0,
+            more: self
+                .watermarks
+                .zip(self.contents.next)
+                .is_some_and(|(Watermarks { high, .. }, next)| next < high),
             diverging: self.diverging.is_some(),
         }
     }
@@ -173,6 +183,7 @@ impl Writer {
             watermarks,
             chunks,
             diverging,
+            ..
         } = partition;
         let watermarks = watermarks.unwrap_or(Watermarks {
             log_start: Offset(-1),

@@ -6,7 +6,10 @@
 //! | any | −1 | the session ends, if there is one; a full fetch outside of any |
 //! | any | 0 | the session ends, if there is one; a full fetch that begins another |
 //! | its own | the next one | only what changes, in the request and in the answer |
-use std::sync::{MutexGuard, PoisonError};
+use std::{
+    sync::{MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use kop_wire::kafka_protocol::{ResponseError, messages::FetchRequest};
 use tokio::time::Instant;
@@ -39,6 +42,8 @@ pub(super) enum Conversation {
         id: i32,
         epoch: i32,
         session: Shared,
+        /// [`Session::patience`].
+        patience: Option<Duration>,
     },
 }
 
@@ -73,18 +78,36 @@ impl Conversation {
             let of = move |partition: &i32| (name.clone(), *partition);
             topic.partitions.iter().map(of)
         });
-        let (asked, size) = {
+        let (asked, size, patience) = {
             let mut session = locked(&session);
             let asked = session
                 .proceed(call.version >= 13, epoch, asked, forgotten.collect())
                 .map_err(refusal)?;
-            (asked, (session.len(), session.weight()))
+            let size = (session.len(), session.weight());
+            (asked, size, session.patience())
         };
         with(call, |sessions| sessions.resize(id, size, now));
         if asked.is_empty() {
             return Ok((Self::Alone, asked));
         }
-        Ok((Self::GoesOn { id, epoch, session }, asked))
+        let conversation = Self::GoesOn {
+            id,
+            epoch,
+            session,
+            patience,
+        };
+        Ok((conversation, asked))
+    }
+
+    /// How long the fetch waits for records whose client allows `most`.
+    pub(super) fn wait(&self, most: Duration) -> Duration {
+        match self {
+            Self::GoesOn {
+                patience: Some(patience),
+                ..
+            } => most.min(*patience),
+            _ => most,
+        }
     }
 
     /// The answer, and what the session remembers of it.
@@ -108,7 +131,9 @@ impl Conversation {
         let (id, said) = match self {
             Self::Alone => (0, None),
             Self::Begins => (begin(call, &asked, &news), None),
-            Self::GoesOn { id, epoch, session } => match locked(&session).answer(epoch, &news) {
+            Self::GoesOn {
+                id, epoch, session, ..
+            } => match locked(&session).answer(epoch, &news) {
                 Ok(said) => (id, Some(said)),
                 Err(mismatch) => return FetchAnswer::refused(call.refuse(refusal(mismatch))),
             },

@@ -1,6 +1,9 @@
 //! A fetch session (KIP-227): what a client fetches, and what it has been told, so that neither side
 //! repeats itself. Pure: requests in, what is to be answered out.
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use kop_store::Watermarks;
 use kop_wire::Offset;
@@ -9,6 +12,9 @@ use super::TopicRef;
 
 #[cfg(test)]
 mod tests;
+
+/// Shortest time that a fetch waits whose client has left partitions out that it is about to want.
+const SHORTEST_WAIT: Duration = Duration::from_millis(5);
 
 /// A partition that a client wants records of, as its requests have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +49,8 @@ pub(super) struct News {
     pub(super) watermarks: Option<Watermarks>,
     /// Whether there are records.
     pub(super) records: bool,
+    /// Whether the log goes on behind these records.
+    pub(super) more: bool,
     /// Whether the client is told that its records are not the log's.
     pub(super) diverging: bool,
 }
@@ -64,6 +72,8 @@ pub(super) struct Session {
     /// Those that were not answered with records for longest come first.
     partitions: Vec<Kept>,
     weight: usize,
+    /// How long the next fetch may wait, where that is not for the client alone to say.
+    patience: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -71,6 +81,8 @@ struct Kept {
     asked: Asked,
     /// What the client knows of it.
     told: Option<Watermarks>,
+    /// Whether the last answer had records of it, and not the last ones.
+    more: bool,
 }
 
 /// A request that does not belong to its session.
@@ -91,9 +103,10 @@ impl Session {
             epoch: 1,
             partitions: Vec::with_capacity(asked.len()),
             weight: 0,
+            patience: None,
         };
         for (asked, news) in asked.iter().zip(news) {
-            session.keep(asked.clone(), news.told());
+            session.keep(asked.clone(), news.told(), news.more);
         }
         session.let_go_of_requests();
         session.rotate(|at| news.get(at).is_some_and(|news| news.records));
@@ -163,16 +176,19 @@ impl Session {
         let mut added = false;
         for name in order {
             if let Some(asked) = by_name.remove(&name) {
-                self.keep(asked, None);
+                self.keep(asked, None, false);
                 added = true;
             }
         }
         if !forgotten.is_empty() {
-            let weight = &mut self.weight;
+            let (weight, patience) = (&mut self.weight, &mut self.patience);
             self.partitions.retain(|kept| {
                 let stays = !forgotten.contains(&(kept.asked.topic.clone(), kept.asked.index));
                 if !stays {
                     *weight -= kept.asked.weight();
+                    if kept.more {
+                        *patience = Some(SHORTEST_WAIT);
+                    }
                 }
                 stays
             });
@@ -196,16 +212,33 @@ impl Session {
             let told = news.told();
             let changed = told.is_none() || told != kept.told;
             kept.told = told;
+            kept.more = news.more;
             news.records || changed
         };
         let said = self.partitions.iter_mut().zip(news).map(say).collect();
         self.rotate(|at| news.get(at).is_some_and(|news| news.records));
+        if !news.iter().any(|news| news.records) {
+            self.patience = self.patience.map(|patience| patience.saturating_mul(2));
+        }
         Ok(said)
     }
 
-    fn keep(&mut self, asked: Asked, told: Option<Watermarks>) {
+    /// How long the request that [`Session::proceed`] took may wait for records, where that is less than
+    /// its client allows.
+    ///
+    /// Java's consumer leaves out the partitions whose records it holds and has not handed on yet, and
+    /// has one fetch at a time on its way to a node. Where those that it asks for are at their end, that
+    /// fetch would wait for all of `max_wait_ms`, while the client hands on what it holds and then cannot
+    /// ask for what follows. So a fetch that leaves out a partition with more to come waits for little,
+    /// and twice as long each time that there was nothing: the client loses no more time than it took
+    /// over what it held, and one that takes very long asks a few times in vain.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+
+    fn keep(&mut self, asked: Asked, told: Option<Watermarks>, more: bool) {
         self.weight += asked.weight();
-        self.partitions.push(Kept { asked, told });
+        self.partitions.push(Kept { asked, told, more });
     }
 
     /// Moves the partitions that had something to the end: else the first ones would take all the room

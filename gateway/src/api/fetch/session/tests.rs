@@ -38,17 +38,19 @@ fn names(asked: &[Asked]) -> String {
     asked.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
-/// "10" is a high watermark without records, "10r" one with records, "x" an error, "10d" diverging.
+/// "10" is a high watermark without records, "10r" one with records, "10m" one with records that are not
+/// the last ones, "x" an error, "10d" diverging.
 fn news(text: &str) -> Vec<News> {
     let one = |text: &str| {
-        let high = text.trim_end_matches(['r', 'd']).parse().ok();
+        let high = text.trim_end_matches(['r', 'm', 'd']).parse().ok();
         News {
             watermarks: high.map(|high| Watermarks {
                 log_start: Offset(0),
                 last_stable: Offset(high),
                 high: Offset(high),
             }),
-            records: text.ends_with('r'),
+            records: text.ends_with(['r', 'm']),
+            more: text.ends_with('m'),
             diverging: text.ends_with('d'),
         }
     };
@@ -188,6 +190,44 @@ fn epochs_start_over_at_one() {
     proceed(&mut session, i32::MAX, "", "");
     assert_eq!(said(&mut session, i32::MAX, "5"), [false]);
     proceed(&mut session, 1, "", "");
+}
+
+#[test]
+fn a_fetch_that_leaves_out_what_has_more_waits_for_little_and_then_longer() {
+    let waits = |millis: u64| Some(Duration::from_millis(millis));
+    let mut session = session("a0@0 a1@0 a2@0", "9m 9m 5r");
+    proceed(&mut session, 1, "a2@5", "");
+    assert_eq!(session.patience(), None, "all are asked for");
+    said(&mut session, 1, "5 9m 9m");
+    proceed(&mut session, 2, "", "a0 a1");
+    assert_eq!(session.patience(), waits(5));
+    for (epoch, millis) in [(2, 5), (3, 10), (4, 20)] {
+        assert_eq!(session.patience(), waits(millis));
+        said(&mut session, epoch, "5");
+        proceed(&mut session, epoch + 1, "", "");
+    }
+    // One is back, reaches its end, and is left out: there is nothing more of it to come.
+    said(&mut session, 5, "5");
+    proceed(&mut session, 6, "a0@9", "");
+    assert_eq!(session.patience(), waits(80));
+    said(&mut session, 6, "5 12r");
+    proceed(&mut session, 7, "", "a0");
+    assert_eq!(session.patience(), waits(80));
+    // The other one is not at its end yet.
+    said(&mut session, 7, "5");
+    proceed(&mut session, 8, "a1@9", "");
+    said(&mut session, 8, "5 99m");
+    proceed(&mut session, 9, "", "a1");
+    assert_eq!(session.patience(), waits(5));
+}
+
+#[test]
+fn a_partition_that_had_more_long_ago_hurries_nobody() {
+    let mut session = session("a0@0 a1@0", "9m 5r");
+    proceed(&mut session, 1, "a0@9 a1@5", "");
+    said(&mut session, 1, "5 9");
+    proceed(&mut session, 2, "", "a0");
+    assert_eq!(session.patience(), None);
 }
 
 #[test]

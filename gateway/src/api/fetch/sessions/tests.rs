@@ -20,6 +20,7 @@ fn session(partitions: i32) -> Session {
         crate::api::fetch::session::News {
             watermarks: None,
             records: false,
+            more: false,
             diverging: false,
         };
         asked.len()
