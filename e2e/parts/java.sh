@@ -1,8 +1,10 @@
 #!/bin/bash
-# java.sh pulsar VERSION | kafka VERSION | kafka-clients VERSION: the jars of that server with its client, or of a client
-# alone, from Maven Central into $KOP_CACHE/java/lib/NAME-VERSION. Safe to run again.
+# java.sh pulsar VERSION | kop-pulsar VERSION | kafka VERSION | kafka-clients VERSION: the jars of that server with its
+# client (kop-pulsar: the build of Pulsar that KoP is made for), or of a client alone, from Maven Central into
+# $KOP_CACHE/java/lib/NAME-VERSION. Safe to run again.
 set -euo pipefail
-what=${1:?java.sh pulsar|kafka|kafka-clients VERSION} version=${2:?java.sh pulsar|kafka|kafka-clients VERSION}
+usage='java.sh pulsar|kop-pulsar|kafka|kafka-clients VERSION'
+what=${1:?$usage} version=${2:?$usage}
 dir=${KOP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kop}/java/lib/$what-$version
 [ ! -e "$dir/.done" ] || exit 0
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
@@ -12,6 +14,14 @@ case $what in
 pulsar)   # its own BOM decides versions that its POMs leave open; without it the broker dies with NoSuchMethodError
   managed="<dependencyManagement><dependencies>$(dependency org.apache.pulsar pulsar "$version" '<type>pom</type><scope>import</scope>')</dependencies></dependencyManagement>"
   wanted=$(dependency org.apache.pulsar pulsar-broker "$version") ;;
+kop-pulsar) # some of its gRPC's parts are on no public registry in the version that it names
+  managed="<dependencyManagement><dependencies>$(dependency io.streamnative pulsar "$version" '<type>pom</type><scope>import</scope>')</dependencies></dependencyManagement>"
+  exclusions=
+  for part in grpc-all grpc-core grpc-testing grpc-auth; do
+    exclusions+="<exclusion><groupId>io.grpc</groupId><artifactId>$part</artifactId></exclusion>"
+  done
+  wanted=$(dependency io.streamnative pulsar-broker "$version" "<exclusions>$exclusions</exclusions>"
+    dependency io.grpc grpc-all 1.45.1) ;;
 kafka)
   case $version in
   2.0.*) wanted=$(dependency org.apache.kafka kafka_2.12 "$version"; dependency org.slf4j slf4j-simple 1.7.36) ;; # with its tools
@@ -20,7 +30,7 @@ kafka)
   esac ;;
 kafka-clients)
   wanted=$(dependency org.apache.kafka kafka-clients "$version"; dependency org.slf4j slf4j-simple 1.7.36) ;;
-*) echo "java.sh: not pulsar, kafka or kafka-clients: $what" >&2; exit 2 ;;
+*) echo "$usage: not $what" >&2; exit 2 ;;
 esac
 # Some POMs name repositories that do not answer, and the resolve would wait for them.
 cat > "$work/settings.xml" <<'S'

@@ -1,6 +1,6 @@
 //! Unmodified clients as processes: Kafka's and Pulsar's for Java, and kcat (librdkafka).
 
-use crate::install::{self, KAFKA, KAFKA_CLIENT, PULSAR_NEWEST};
+use crate::install::{self, KAFKA, KAFKA_CLIENT, KOP_CLIENT, PULSAR_NEWEST};
 use crate::process::Process;
 use crate::scratch::Scratch;
 use anyhow::{Context, Result};
@@ -49,8 +49,20 @@ impl Record {
 pub enum Java {
     /// The 3 line's newest.
     Three,
+    /// The newest that `KoP` answers.
+    ForKop,
     /// The newest of all.
     Newest,
+}
+
+impl Java {
+    fn jars(self) -> Result<String> {
+        match self {
+            Self::Three => install::jars("kafka", KAFKA),
+            Self::ForKop => install::jars("kafka-clients", KOP_CLIENT),
+            Self::Newest => install::jars("kafka-clients", KAFKA_CLIENT),
+        }
+    }
 }
 
 /// Kafka's Java client, as `KafkaRecords.java` describes its arguments.
@@ -63,25 +75,23 @@ pub fn kafka_java(
     name: &str,
     arguments: &[&str],
 ) -> Result<Process> {
-    let jars = match release {
-        Java::Three => install::jars("kafka", KAFKA)?,
-        Java::Newest => install::jars("kafka-clients", KAFKA_CLIENT)?,
-    };
-    let classes = install::compiled("KafkaRecords", &jars)?;
-    let mut command = install::java()?;
-    command
-        .args([
-            "-Xmx256m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            &classes,
-        ])
-        .args([
-            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-            "KafkaRecords",
-        ])
-        .args(arguments);
+    kafka_class(scratch, release, "KafkaRecords", name, arguments)
+}
+
+/// Kafka's Java client by another class of `e2e/clients`, which describes its arguments.
+///
+/// # Errors
+/// Java or Kafka's jars are missing, or it does not start.
+pub fn kafka_class(
+    scratch: &Scratch,
+    release: Java,
+    class: &str,
+    name: &str,
+    arguments: &[&str],
+) -> Result<Process> {
+    let classes = install::compiled(class, &release.jars()?)?;
+    let mut command = install::driver_java(&classes)?;
+    command.arg(class).args(arguments);
     Process::start(name, command, scratch.path())
 }
 
@@ -90,8 +100,21 @@ pub fn kafka_java(
 /// # Errors
 /// Java or Pulsar's jars are missing, or it does not start.
 pub fn pulsar_java(scratch: &Scratch, name: &str, arguments: &[&str]) -> Result<Process> {
+    pulsar_class(scratch, "PulsarRecords", name, arguments)
+}
+
+/// Pulsar's Java client by another class of `e2e/clients`, which describes its arguments.
+///
+/// # Errors
+/// Java or Pulsar's jars are missing, or it does not start.
+pub fn pulsar_class(
+    scratch: &Scratch,
+    class: &str,
+    name: &str,
+    arguments: &[&str],
+) -> Result<Process> {
     let logging = install::checkout().join("e2e/clients/log4j2.yaml");
-    let classes = install::compiled("PulsarRecords", &install::jars("pulsar", PULSAR_NEWEST)?)?;
+    let classes = install::compiled(class, &install::jars("pulsar", PULSAR_NEWEST)?)?;
     let mut command = install::java()?;
     command
         .args([
@@ -104,7 +127,7 @@ pub fn pulsar_java(scratch: &Scratch, name: &str, arguments: &[&str]) -> Result<
         .args(["--add-opens", "java.base/java.nio=ALL-UNNAMED"])
         .args(["--add-opens", "java.base/jdk.internal.misc=ALL-UNNAMED"])
         .arg(format!("-Dlog4j.configurationFile={}", logging.display()))
-        .arg("PulsarRecords")
+        .arg(class)
         .args(arguments);
     Process::start(name, command, scratch.path())
 }

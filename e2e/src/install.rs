@@ -17,6 +17,9 @@ pub const PULSAR_NEWEST: &str = "4.2.4";
 /// The oldest Pulsar that the gateway supports.
 pub const PULSAR_OLDEST: &str = "3.0.7";
 
+/// The newest Kafka client that `KoP` answers.
+pub const KOP_CLIENT: &str = "3.7.2";
+
 /// The root of the checkout.
 #[must_use]
 pub fn checkout() -> &'static Path {

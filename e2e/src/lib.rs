@@ -10,6 +10,7 @@ pub mod clients;
 pub mod cluster;
 pub mod gateway;
 pub mod install;
+pub mod kop;
 pub mod matrix;
 pub mod process;
 pub mod pulsar;

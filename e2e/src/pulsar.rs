@@ -7,6 +7,7 @@ use crate::wait::until;
 use crate::{clients, install};
 use anyhow::{Result, bail};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Packages that Pulsar reaches into by reflection.
@@ -35,6 +36,52 @@ const NEEDED: &[(&str, &str)] = &[
     ("defaultRetentionTimeInMinutes", "-1"),
     ("defaultRetentionSizeInMB", "-1"),
 ];
+
+/// A build of Pulsar: whose jars, and which version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Release {
+    /// The folder of its jars without the version, as `e2e/parts/java.sh` calls it.
+    pub part: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}
+
+impl Release {
+    /// Apache Pulsar.
+    #[must_use]
+    pub const fn apache(version: &'static str) -> Self {
+        Self {
+            part: "pulsar",
+            version,
+        }
+    }
+}
+
+/// Where a Pulsar keeps its data, and its ports. Another that is given the same goes on with the data:
+/// `BookKeeper` knows its storage by its port.
+#[derive(Debug, Clone)]
+pub struct Home {
+    data: PathBuf,
+    broker: u16,
+    web: u16,
+    bookie: u16,
+}
+
+impl Home {
+    /// A place without data, and free ports.
+    ///
+    /// # Errors
+    /// The system has no free port.
+    pub fn new(scratch: &Scratch, name: &str) -> Result<Self> {
+        let [broker, web, bookie] = free_ports()?;
+        Ok(Self {
+            data: scratch.data(name),
+            broker,
+            web,
+            bookie,
+        })
+    }
+}
 
 /// A running Pulsar with the settings that the gateway needs.
 #[derive(Debug)]
@@ -70,9 +117,49 @@ impl Pulsar {
         settings: &[(&str, &str)],
         token: Option<&'static str>,
     ) -> Result<Self> {
-        let jars = install::jars("pulsar", version)?;
-        let [broker, web, bookie] = free_ports()?;
-        let data = scratch.data(&format!("pulsar-{version}"));
+        let name = format!("pulsar-{version}");
+        let home = Home::new(scratch, &name)?;
+        Self::run(
+            scratch,
+            &name,
+            &home,
+            Release::apache(version),
+            settings,
+            token,
+        )
+    }
+
+    /// As [`start`](Self::start), of a release and on data that may be there already.
+    ///
+    /// # Errors
+    /// Its jars are missing, or it does not become ready.
+    pub fn start_at(
+        scratch: &Scratch,
+        home: &Home,
+        release: Release,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let name = format!("{}-{}", release.part, release.version);
+        let settings = [NEEDED, settings].concat();
+        Self::run(scratch, &name, home, release, &settings, None)
+    }
+
+    fn run(
+        scratch: &Scratch,
+        name: &str,
+        home: &Home,
+        release: Release,
+        settings: &[(&str, &str)],
+        token: Option<&'static str>,
+    ) -> Result<Self> {
+        let Release { part, version } = release;
+        let jars = install::jars(part, version)?;
+        let Home {
+            data,
+            broker,
+            web,
+            bookie,
+        } = home.clone();
         std::fs::create_dir_all(&data)?;
         let given = install::checkout().join("e2e/pulsar");
         let mut text = std::fs::read_to_string(given.join("standalone.conf"))?;
@@ -133,7 +220,7 @@ impl Pulsar {
             .arg("--bookkeeper-dir")
             .arg(data.join("bookkeeper"))
             .current_dir(&data);
-        let process = Process::start(&format!("pulsar-{version}"), command, scratch.path())?;
+        let process = Process::start(name, command, scratch.path())?;
         let mut pulsar = Self {
             version,
             process,
@@ -161,6 +248,15 @@ impl Pulsar {
                 .is_some_and(|text| text.contains("public/default"))
                 .then_some(()))
         })
+    }
+
+    /// Ends it by `SIGTERM`, so that it closes its ledgers and leaves its data as they are.
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub fn stop(mut self) -> Result<()> {
+        self.process.signal("TERM")?;
+        self.process.wait(Duration::from_secs(60)).map(drop)
     }
 
     /// Its version.
