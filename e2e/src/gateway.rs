@@ -85,11 +85,43 @@ impl Gateway {
         Self::start(&install::binary("kop-gateway")?, scratch, name, &arguments)
     }
 
+    /// In front of a stub of Pulsar, on processor `core` alone.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn on_stub(
+        scratch: &Scratch,
+        name: &str,
+        (service, admin): (&str, &str),
+        core: &str,
+        more: &[&str],
+    ) -> Result<Self> {
+        let binary = install::binary("kop-gateway")?.display().to_string();
+        // `taskset` becomes what it starts, so the process is the gateway's.
+        let pinned = ["-c", core, &binary];
+        let store = ["--pulsar", service, "--pulsar-admin", admin];
+        let store = [&store[..], more].concat();
+        Self::start_as(Path::new("taskset"), &pinned, scratch, name, &store)
+    }
+
     fn start(binary: &Path, scratch: &Scratch, name: &str, store: &[&str]) -> Result<Self> {
+        Self::start_as(binary, &[], scratch, name, store)
+    }
+
+    /// With arguments before its own, where `binary` is a program that starts it.
+    fn start_as(
+        binary: &Path,
+        before: &[&str],
+        scratch: &Scratch,
+        name: &str,
+        store: &[&str],
+    ) -> Result<Self> {
         let [kafka] = free_ports()?; // one that stays the same through a restart
         let listen = format!("127.0.0.1:{kafka}");
-        let mut arguments: Vec<String> = ["--listen", &listen, "--admin-listen", "127.0.0.1:0"]
+        let listening = ["--listen", &listen, "--admin-listen", "127.0.0.1:0"];
+        let mut arguments: Vec<String> = before
             .iter()
+            .chain(&listening)
             .chain(store)
             .map(|&argument| argument.to_owned())
             .collect();

@@ -10,6 +10,7 @@ mod embedded;
 mod pages;
 mod pulsar;
 mod small;
+mod stub;
 
 const USAGE: &str = "\
 ./bench [embedded|pulsar ...] [--runs N] [--records N] [--cells TEXT,...] [--against DIR]
@@ -20,7 +21,8 @@ Without a section, both are measured. A whole section's tables go into docs/benc
 --runs N       interleaved runs of each cell: 5 (embedded), 3 (pulsar)
 --records N    records of 1 KiB of each throughput run: 300000 (embedded), 200000 (pulsar)
 --cells TEXT   embedded cells whose names contain TEXT: os/1, os/8, os/latency, sync/1, sync/8,
-               sync/latency, start
+               sync/latency, start; and of pulsar: native (beside a native client), stub (the gateway
+               before a broker that only acknowledges)
 --against DIR  beside the gateway built in DIR instead of Apache Kafka";
 
 fn main() -> Result<()> {

@@ -3,6 +3,7 @@
 use crate::Options;
 use crate::client::KafkaClient;
 use crate::pages::{BYTES, head, middle, row};
+use crate::stub;
 use anyhow::{Context, Result};
 use kop_e2e::bench::{cpu_seconds, resident_mib, run};
 use kop_e2e::gateway::Gateway;
@@ -44,6 +45,18 @@ struct Run {
 type Figures = BTreeMap<(u8, u32, usize), Vec<Run>>;
 
 pub(crate) fn measure(scratch: &Scratch, options: &Options) -> Result<String> {
+    let mut text = String::new();
+    if options.wants("native") {
+        text += &beside_native(scratch, options)?;
+    }
+    if options.wants("stub") {
+        text += "\n";
+        text += &stub::measure(scratch)?;
+    }
+    Ok(text)
+}
+
+fn beside_native(scratch: &Scratch, options: &Options) -> Result<String> {
     let (runs, records) = (
         options.runs.unwrap_or(3),
         options.records.unwrap_or(200_000),
