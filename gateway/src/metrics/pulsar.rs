@@ -20,7 +20,7 @@ impl Collector for PulsarCollector {
 }
 
 /// Each counter's name, what it says, and its value.
-fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 8] {
+fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 9] {
     // No `..`: a new counter that is forgotten here does not compile.
     let PulsarMetrics {
         offset_mismatches,
@@ -31,6 +31,7 @@ fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 8] {
         owners_taken,
         barriers,
         rebuilds,
+        tail_readers_parked,
     } = metrics;
     [
         (
@@ -72,6 +73,11 @@ fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 8] {
             "kop_pulsar_rebuilds",
             "Times a log was read for what idempotent producers had written",
             rebuilds,
+        ),
+        (
+            "kop_pulsar_tail_readers_parked",
+            "Times a tail reader was closed because this gateway wrote all that was new",
+            tail_readers_parked,
         ),
     ]
 }

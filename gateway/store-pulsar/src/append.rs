@@ -294,7 +294,7 @@ impl Writer {
             self.settled = self.settled.map(|_| span.end);
             let placed = Placed {
                 base: Offset(span.base),
-                batch: owned_bytes(&append.batch),
+                batch: append.batch.clone(),
             };
             self.log.written(position, placed, span);
             if let Some(owned) = &self.owned
@@ -351,6 +351,7 @@ impl Writer {
     /// Asks for an entry's offsets: the tail reader brings them in a moment, the admin API else.
     async fn look_up(&mut self, position: Position, messages: i64) -> Result<Span, AppendError> {
         Metrics::add(&self.log.shared.metrics.unproven_receipts);
+        self.log.interrupt();
         let mut high = self.log.follow();
         let brought = timeout(TAIL_PATIENCE, async {
             loop {
@@ -491,15 +492,4 @@ async fn lost(owned: Option<&mut Owned>) -> CloseReason {
         Some(owned) => owned.lost().await,
         None => std::future::pending().await,
     }
-}
-
-/// A small batch on its own memory: as a slice it would keep the whole request alive while it is
-/// held for those who read at the end.
-fn owned_bytes(batch: &Batch) -> Batch {
-    const SMALL: usize = 16 * 1024;
-    if batch.bytes().len() > SMALL {
-        return batch.clone();
-    }
-    let copy = bytes::Bytes::copy_from_slice(batch.bytes());
-    Batch::parse_stored(copy).unwrap_or_else(|_| batch.clone())
 }

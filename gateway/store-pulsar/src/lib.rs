@@ -9,7 +9,7 @@
 //!     │ open
 //!     ▼
 //! Log ◄── Writer: named producer, receipts → offsets  append, ownership, append::history
-//!   │ ◄── tail reader: what others write              tail
+//!   │ ◄── tail reader: what others write              tail, feed
 //!   ├── ring of the newest batches, sparse index      ring, offset_index
 //!   └── cursors: sequential readers for the rest      read, offset_search
 //! ```
@@ -25,6 +25,7 @@ mod config;
 mod connect;
 mod entry;
 mod examine;
+mod feed;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod live;

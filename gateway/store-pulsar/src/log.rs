@@ -17,7 +17,7 @@ use kop_store::{AppendError, ReadLimit, Watermarks};
 use kop_wire::Offset;
 use pulsar_client::Producer;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinHandle,
     time::Instant,
 };
@@ -28,6 +28,7 @@ use crate::{
     bounds::{Bounds, Start},
     clock,
     entry::{self, Layout, Placed, Span},
+    feed::Feed,
     live::Live,
     metrics::Metrics,
     naming::PulsarTopic,
@@ -49,6 +50,8 @@ const SEEN: usize = 512;
 const INDEX_POINTS: usize = 512;
 const INDEX_SPACING: i64 = 128;
 const TIME_POINTS: usize = 256;
+/// How often a partition without a tail reader is asked whether it needs one.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// One partition.
 pub(crate) struct Log {
@@ -61,6 +64,8 @@ pub(crate) struct Log {
     pub(crate) appends: mpsc::Sender<Asked>,
     state: Mutex<State>,
     high: watch::Sender<i64>,
+    /// Somebody else may have written.
+    interrupted: Notify,
     life: watch::Sender<Life>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     proof: Mutex<Option<Proof>>,
@@ -97,6 +102,7 @@ struct State {
     index: OffsetIndex,
     times: TimeIndex,
     seen: VecDeque<(Position, Span)>,
+    feed: Feed,
 }
 
 /// Why a partition is not opened again.
@@ -145,7 +151,9 @@ impl Log {
                 index: OffsetIndex::new(INDEX_POINTS, INDEX_SPACING),
                 times: TimeIndex::new(bounds.start.log, TIME_POINTS, INDEX_SPACING),
                 seen: VecDeque::new(),
+                feed: Feed::new(Instant::now()),
             }),
+            interrupted: Notify::new(),
             high: watch::Sender::new(bounds.high),
             life: watch::Sender::new(Life::Serving),
             tasks: Mutex::new(Vec::new()),
@@ -322,8 +330,39 @@ impl Log {
             if span.base == state.ring.end() {
                 state.ring.push([placed], span.end);
             }
+            if span.end <= state.ring.end() {
+                // Here already, or brought by the tail reader before the receipt was.
+                state.feed.wrote(position, Instant::now());
+            } else {
+                state.feed.interrupt();
+            }
         }
         self.raise(span.end);
+    }
+
+    /// Somebody else may have written: the tail reader is to look.
+    pub(crate) fn interrupt(&self) {
+        self.state().feed.interrupt();
+        self.interrupted.notify_one();
+    }
+
+    /// Whether a tail reader would bring nothing but what this gateway writes.
+    pub(crate) fn feeds_itself(&self) -> bool {
+        self.state().feed.suffices(Instant::now())
+    }
+
+    /// Waits until a tail reader may bring something new; the entry behind which that is.
+    pub(crate) async fn hungry(&self) -> Option<Position> {
+        loop {
+            let feed = self.state().feed;
+            if !feed.suffices(Instant::now()) {
+                return feed.upto();
+            }
+            tokio::select! {
+                () = self.interrupted.notified() => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+        }
     }
 
     /// An entry was read that stands behind all that was read before. It is unpacked only if it is

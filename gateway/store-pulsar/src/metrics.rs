@@ -12,6 +12,7 @@ pub(crate) struct Metrics {
     pub(crate) owners_taken: AtomicU64,
     pub(crate) barriers: AtomicU64,
     pub(crate) rebuilds: AtomicU64,
+    pub(crate) tail_readers_parked: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -33,6 +34,8 @@ pub struct PulsarMetrics {
     pub barriers: u64,
     /// Times that a log was read for what idempotent producers had written.
     pub rebuilds: u64,
+    /// Times that a tail reader was closed because this gateway wrote all that was new.
+    pub tail_readers_parked: u64,
 }
 
 impl Metrics {
@@ -51,6 +54,7 @@ impl Metrics {
             owners_taken: get(&self.owners_taken),
             barriers: get(&self.barriers),
             rebuilds: get(&self.rebuilds),
+            tail_readers_parked: get(&self.tail_readers_parked),
         }
     }
 }

@@ -1,10 +1,15 @@
-//! The tail reader of a partition: brings what others write, while the partition is open.
+//! The tail reader of a partition: brings what others write, while the partition is open. It is closed
+//! while what this gateway writes is all that is new.
 use std::{sync::Arc, time::Duration};
 
-use pulsar_client::{ReadError, Reader, ReaderError, ReaderOptions, ReaderStart};
+use pulsar_client::{EntryId, ReadError, Reader, ReaderError, ReaderOptions, ReaderStart};
 use tokio::time::sleep;
 
-use crate::log::{Gone, Life, Log};
+use crate::{
+    admin::Position,
+    log::{Gone, Life, Log},
+    metrics::Metrics,
+};
 
 const RECEIVE_BYTES: usize = 1024 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -29,6 +34,8 @@ enum Ended {
     Gone(#[from] Gone),
     #[error("topic terminated")]
     Terminated,
+    #[error("the gateway itself writes all that is new")]
+    Needless,
 }
 
 /// Follows the partition's end until it is closed. `reader` began before the log's bounds were
@@ -64,9 +71,27 @@ async fn read(log: &Log, reader: Reader, from: ReaderStart) {
         if log.is_deleted() {
             return;
         }
+        if let Ended::Needless = ended {
+            if let Some(last) = log.hungry().await {
+                next = later(next, last);
+            }
+            continue;
+        }
         tracing::debug!(topic = %log.topic, error = %ended, "tail reader ended");
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Where to go on: at the entry that was read last, or at one of ours that stands behind it.
+fn later(next: ReaderStart, last: Position) -> ReaderStart {
+    let last = EntryId {
+        ledger: last.ledger,
+        entry: last.entry,
+    };
+    match next {
+        ReaderStart::At(read) => ReaderStart::At(read.max(last)),
+        ReaderStart::Earliest | ReaderStart::Latest => ReaderStart::At(last),
     }
 }
 
@@ -87,6 +112,10 @@ async fn entries(log: &Log, mut reader: Reader, next: &mut ReaderStart) -> Ended
             Ok(Some(entry)) => {
                 log.observed(&entry);
                 *next = ReaderStart::At(entry.id);
+                if log.feeds_itself() {
+                    Metrics::add(&log.shared.metrics.tail_readers_parked);
+                    return Ended::Needless;
+                }
             }
             Ok(None) => return Ended::Terminated,
             Err(error) => return error.into(),

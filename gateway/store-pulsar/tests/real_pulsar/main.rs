@@ -9,6 +9,7 @@
 
 mod configs;
 mod deletion;
+mod feeding;
 mod round_trips;
 mod takeover;
 mod trimming;

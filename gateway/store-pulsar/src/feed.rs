@@ -1,0 +1,101 @@
+//! Whether what this gateway writes is all that is new in a partition.
+//!
+//! While the writer's entries stand right behind one another, nothing else is in the topic, and a tail
+//! reader would only bring back, byte for byte, what has just been sent.
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::admin::Position;
+
+/// Entries of ours in a row before the tail reader is given up.
+const ENOUGH: u32 = 256;
+/// Longest time between two of them.
+const STEADY: Duration = Duration::from_millis(50);
+/// How long after the last of them it may be that somebody else has written since. What others write then
+/// is seen so much later.
+const SILENCE: Duration = Duration::from_millis(200);
+
+/// The writer's entries as the tail reader sees them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Feed {
+    in_a_row: u32,
+    last: Instant,
+    upto: Option<Position>,
+}
+
+impl Feed {
+    /// Nothing was written yet.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            in_a_row: 0,
+            last: now,
+            upto: None,
+        }
+    }
+
+    /// An entry of ours stands there, right behind all that is known.
+    pub(crate) fn wrote(&mut self, position: Position, now: Instant) {
+        let steady = now.duration_since(self.last) <= STEADY;
+        self.in_a_row = if steady {
+            self.in_a_row.saturating_add(1)
+        } else {
+            1
+        };
+        self.last = now;
+        self.upto = Some(position);
+    }
+
+    /// Somebody else may have written.
+    pub(crate) fn interrupt(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// Whether a tail reader would bring nothing new.
+    pub(crate) fn suffices(&self, now: Instant) -> bool {
+        self.in_a_row >= ENOUGH && now.duration_since(self.last) <= SILENCE
+    }
+
+    /// The last entry of ours behind which nothing is known: a tail reader goes on there.
+    pub(crate) fn upto(&self) -> Option<Position> {
+        self.upto
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(entry: u64) -> Position {
+        Position { ledger: 1, entry }
+    }
+
+    #[test]
+    fn a_steady_writer_suffices_until_it_is_silent_or_somebody_else_writes() {
+        let begin = Instant::now();
+        let mut feed = Feed::new(begin);
+        let mut now = begin;
+        for entry in 0..u64::from(ENOUGH) {
+            assert!(!feed.suffices(now));
+            now += Duration::from_millis(1);
+            feed.wrote(at(entry), now);
+        }
+        assert!(feed.suffices(now));
+        assert!(feed.suffices(now + SILENCE));
+        assert!(!feed.suffices(now + SILENCE + Duration::from_millis(1)));
+        assert_eq!(feed.upto(), Some(at(u64::from(ENOUGH) - 1)));
+        feed.interrupt();
+        assert!(!feed.suffices(now));
+    }
+
+    #[test]
+    fn a_slow_writer_never_suffices() {
+        let mut now = Instant::now();
+        let mut feed = Feed::new(now);
+        for entry in 0..u64::from(ENOUGH) * 4 {
+            now += STEADY + Duration::from_millis(1);
+            feed.wrote(at(entry), now);
+            assert!(!feed.suffices(now));
+        }
+    }
+}
