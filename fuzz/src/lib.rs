@@ -19,7 +19,7 @@ pub use targets::{
     config::{addresses, config},
     group_log::{group_log, subscription},
     kafka::{kafka_connection, kafka_request},
-    pulsar::{pulsar_compression, pulsar_connection, pulsar_entry},
+    pulsar::{producer_snapshot, pulsar_compression, pulsar_connection, pulsar_entry},
     service::kafka_service,
     stored::{producer_state, stored_value},
 };
@@ -76,6 +76,7 @@ pub const TARGETS: &[Target] = &[
     target("pulsar_compression", pulsar_compression, 8 * MIB, 256),
     target("stored_value", stored_value, 64 * KIB, 256),
     target("producer_state", producer_state, 64 * KIB, 256),
+    target("producer_snapshot", producer_snapshot, 64 * KIB, 256),
     target("config", config, 64 * KIB, KIB),
     target("addresses", addresses, 64 * KIB, 256),
 ];

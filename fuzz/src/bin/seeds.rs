@@ -50,7 +50,8 @@ fn main() -> io::Result<()> {
         let name = name.trim_end_matches(".bin").to_owned();
         in_entry(&format!("pulsar-java-4.2.4-{name}"), &bytes.into())?;
     }
-    seed("producer_state", "of-two-producers", &two_producers())
+    seed("producer_state", "of-two-producers", &two_producers())?;
+    seed("producer_snapshot", "of-two-producers", &in_an_entry())
 }
 
 fn repository() -> PathBuf {
@@ -222,6 +223,20 @@ fn in_entry(name: &str, bytes: &Bytes) -> io::Result<()> {
     let number = u8::try_from(i32::from(codec)).unwrap_or_default();
     let seed = [&[number, a, b, c][..], &entry.payload].concat();
     derived("pulsar_compression", &format!("{codec:?}"), &seed)
+}
+
+/// The same as a note: version, CRC (the target mends it), the last entry, the first one.
+fn in_an_entry() -> Vec<u8> {
+    let mut note = vec![1, 0, 0, 0, 0];
+    for number in [12_u64, 90, 400_002] {
+        note.extend(number.to_be_bytes());
+    }
+    note.push(1);
+    for number in [11_u64, 7, 65_000, 1_700_000_000_000] {
+        note.extend(number.to_be_bytes());
+    }
+    note.extend(two_producers());
+    note
 }
 
 fn two_producers() -> Vec<u8> {

@@ -94,3 +94,8 @@ pub fn pulsar_compression(bytes: &[u8]) {
     let unpacked = decompress(codec, &compress(codec, &bytes), bytes.len(), bytes.len());
     assert_eq!(unpacked.expect("what was packed"), bytes);
 }
+
+/// A snapshot of what idempotent producers wrote, as it stands in an entry.
+pub fn producer_snapshot(bytes: &[u8]) {
+    fuzzing::producer_snapshot(bytes);
+}

@@ -137,6 +137,7 @@ replayed! {
     pulsar_compression
     stored_value
     producer_state
+    producer_snapshot
     config
     addresses
 }

@@ -155,6 +155,10 @@ pub struct MessageMetadata {
     /// Schema id given by an external registry.
     #[prost(bytes = "bytes", optional, tag = "32")]
     pub schema_id: Option<Bytes>,
+    /// What a gateway keeps beside the messages. No field of Pulsar's: its brokers and clients pass
+    /// over a number that they do not know, and keep the entry as it was written.
+    #[prost(bytes = "bytes", optional, tag = "57302")]
+    pub gateway_note: Option<Bytes>,
 }
 
 impl MessageMetadata {

@@ -20,7 +20,7 @@ impl Collector for PulsarCollector {
 }
 
 /// Each counter's name, what it says, and its value.
-fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 9] {
+fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 10] {
     // No `..`: a new counter that is forgotten here does not compile.
     let PulsarMetrics {
         offset_mismatches,
@@ -32,6 +32,7 @@ fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 9] {
         barriers,
         rebuilds,
         tail_readers_parked,
+        rebuild_entries,
     } = metrics;
     [
         (
@@ -78,6 +79,11 @@ fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 9] {
             "kop_pulsar_tail_readers_parked",
             "Times a tail reader was closed because this gateway wrote all that was new",
             tail_readers_parked,
+        ),
+        (
+            "kop_pulsar_rebuild_entries",
+            "Entries read for what idempotent producers had written",
+            rebuild_entries,
         ),
     ]
 }

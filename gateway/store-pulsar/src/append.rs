@@ -29,9 +29,9 @@ use crate::{
     ownership::{self, Owned},
 };
 
-mod history;
+pub(crate) mod history;
 
-use history::History;
+use history::{History, Written};
 
 /// Entries of one partition that may wait for their receipts.
 const MAX_IN_FLIGHT: usize = 512;
@@ -41,6 +41,8 @@ const MAX_IN_FLIGHT_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) const MAX_WAITING: usize = 64;
 /// How long the tail reader may take to bring an entry before its index is asked for.
 const TAIL_PATIENCE: Duration = Duration::from_millis(20);
+/// Bytes of a note's field beside its content, at the most.
+const NOTE_FRAME: usize = 16;
 
 /// One batch to be appended.
 pub(crate) struct Append {
@@ -68,6 +70,8 @@ struct InFlight {
     append: Append,
     messages: i64,
     sent: Instant,
+    /// When it was written, as the entry says.
+    time: u64,
 }
 
 /// The writer's state.
@@ -240,7 +244,7 @@ impl Writer {
             sequence_id: owned.next_sequence(),
             now: clock::now_millis(),
         };
-        let entry = match entry::encode(self.log.layout, batch, stamp) {
+        let mut entry = match entry::encode(self.log.layout, batch, stamp) {
             Ok(entry) => entry,
             Err(
                 error @ (EncodeError::Batch(_) | EncodeError::Gaps { .. } | EncodeError::Build(_)),
@@ -252,6 +256,13 @@ impl Writer {
         let size = entry.metadata.encoded_len() + entry.payload.len();
         if size > limit {
             return append.answer(Err(AppendError::TooLarge { size, limit }));
+        }
+        if !self.log.is_group_log()
+            && let Some(note) = self.history.note()
+            && size + note.len() + NOTE_FRAME <= limit
+        {
+            entry.metadata.gateway_note = Some(note);
+            self.history.noted();
         }
         owned.ready().await;
         let receipt = owned.send(OutgoingEntry {
@@ -268,6 +279,7 @@ impl Writer {
             append,
             messages: i64::from(entry.messages),
             sent: Instant::now(),
+            time: stamp.now,
         });
     }
 
@@ -277,6 +289,7 @@ impl Writer {
             append,
             messages,
             sent,
+            time,
             ..
         }) = self.in_flight.pop_front()
         else {
@@ -290,7 +303,13 @@ impl Writer {
         };
         let answer = placed.map(|(position, span)| {
             let header = append.batch.header();
-            self.history.written(header, Offset(span.base));
+            let written = Written {
+                position,
+                span,
+                time,
+            };
+            let bytes = append.batch.bytes().len();
+            self.history.written(header, written, bytes);
             self.settled = self.settled.map(|_| span.end);
             let placed = Placed {
                 base: Offset(span.base),

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use kop_wire::{Batch, Offset, Timestamp, TimestampType};
 use pulsar_client::protocol::{CompressionType, compression, entry::Entry};
 
-use crate::entry::{Layout, Placed, Span, Stamp, decode, encode, producer_batches};
+use crate::{
+    append::history::snapshot::{Snapshot, seal},
+    entry::{Layout, Placed, Span, Stamp, decode, encode, producer_batches},
+};
 
 /// Payloads that claim to unpack to more are not unpacked: that the limit holds is for the codecs'
 /// own target to show, and a large one would only take time here.
@@ -38,6 +41,25 @@ pub fn entry_to_batches(entry: &Entry, group_log: bool) {
             as_a_client_reads(batch);
         }
         assert_eq!(next, span.end, "every offset of the entry is covered");
+    }
+}
+
+/// Reads the snapshot of a log's producers that stands beside an entry's messages.
+///
+/// # Panics
+/// Where a snapshot that was read is written as another one.
+pub fn producer_snapshot(bytes: &[u8]) {
+    let parsed = Snapshot::parse(bytes);
+    let mut sealed = bytes.to_vec();
+    seal(&mut sealed);
+    let sealed = Snapshot::parse(&sealed);
+    if let (Ok(parsed), Ok(sealed)) = (&parsed, &sealed) {
+        assert_eq!(parsed, sealed, "a good CRC is given again");
+    }
+    for Snapshot { since, last, state } in parsed.into_iter().chain(sealed) {
+        let written = Snapshot::encode(since, last, &state);
+        let again = Snapshot::parse(&written).expect("what was written can be read");
+        assert_eq!((again.since, again.last, again.state), (since, last, state));
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) struct Metrics {
     pub(crate) barriers: AtomicU64,
     pub(crate) rebuilds: AtomicU64,
     pub(crate) tail_readers_parked: AtomicU64,
+    pub(crate) rebuild_entries: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -36,6 +37,8 @@ pub struct PulsarMetrics {
     pub rebuilds: u64,
     /// Times that a tail reader was closed because this gateway wrote all that was new.
     pub tail_readers_parked: u64,
+    /// Entries read for what idempotent producers had written.
+    pub rebuild_entries: u64,
 }
 
 impl Metrics {
@@ -55,6 +58,7 @@ impl Metrics {
             barriers: get(&self.barriers),
             rebuilds: get(&self.rebuilds),
             tail_readers_parked: get(&self.tail_readers_parked),
+            rebuild_entries: get(&self.rebuild_entries),
         }
     }
 }

@@ -238,14 +238,30 @@ impl ProducerState {
             last_sequence: last_sequence(header),
             base_offset,
         };
-        match producer
-            .batches
-            .iter_mut()
-            .find(|known| known.same_sequences(header))
-        {
-            Some(known) => *known = written,
-            None => producer.remember(written),
+        producer.place(written);
+    }
+
+    /// The state of a log whose first part told `self` and whose rest, read by itself, told `later`:
+    /// the same as if all of it had been replayed at once.
+    #[must_use]
+    pub fn followed_by(mut self, later: &Self) -> Self {
+        for (id, newer) in &later.producers {
+            match self.producers.get_mut(id) {
+                Some(older) if older.epoch == newer.epoch => {
+                    for written in &newer.batches {
+                        older.place(*written);
+                    }
+                    older.seen_ms = older.seen_ms.max(newer.seen_ms);
+                }
+                _ => {
+                    self.producers.insert(*id, newer.clone());
+                }
+            }
         }
+        if self.producers.len() > self.retention.producers {
+            self.keep(self.retention.producers);
+        }
+        self
     }
 
     /// Forgets producers that have been silent for long.
@@ -266,13 +282,18 @@ impl ProducerState {
         if self.producers.len() < self.retention.producers {
             return;
         }
+        self.keep(room.saturating_sub(1));
+    }
+
+    /// Forgets the most silent until so many are left.
+    fn keep(&mut self, most: usize) {
         let mut silent: Vec<_> = self
             .producers
             .iter()
             .map(|(id, p)| (p.seen_ms, *id))
             .collect();
         silent.sort_unstable();
-        let surplus = silent.len().saturating_sub(room.saturating_sub(1));
+        let surplus = silent.len().saturating_sub(most);
         for (_, id) in silent.into_iter().take(surplus) {
             self.producers.remove(&id);
         }
@@ -293,7 +314,14 @@ impl Producer {
             .map_or(0, |last| advance(last.last_sequence, 1))
     }
 
-    fn remember(&mut self, written: Written) {
+    /// Notes a batch: behind the others, or, where it was known, in its place.
+    fn place(&mut self, written: Written) {
+        let sequences = |w: &Written| (w.first_sequence, w.last_sequence);
+        let same = |known: &&mut Written| sequences(known) == sequences(&written);
+        if let Some(known) = self.batches.iter_mut().find(same) {
+            *known = written;
+            return;
+        }
         if self.batches.len() == REMEMBERED {
             self.batches.pop_front();
         }

@@ -4,8 +4,12 @@
 //! Another one may have: then the log is read from its end backwards in growing steps, until the
 //! producer is found or nothing older can be its, because its id was not taken yet or because it would
 //! be forgotten by now. After a failure, only what came behind the last entry known is read.
+//!
+//! So that few steps are enough, the writer puts a [`Snapshot`] beside the messages of an entry now and
+//! then: what it tells of need not be read again.
 use std::{collections::HashMap, time::Duration};
 
+use bytes::Bytes;
 use kop_store::producer_state::{ProducerState, Retention};
 use kop_wire::{BatchHeader, Offset};
 use pulsar_client::{EntryId, ReadError, Reader, ReaderError, ReaderOptions, ReaderStart};
@@ -21,12 +25,22 @@ use crate::{
     shared::Shared,
 };
 
+mod growth;
+mod replay;
+pub(crate) mod snapshot;
+
+use growth::Growth;
+use replay::{Read, Replay};
+use snapshot::{First, Since, Snapshot};
+
 /// By how much the clocks of gateways may differ, in milliseconds.
 const SKEW_MS: i64 = 60_000;
 
 /// Entries read in the first step backwards, and by how much each next one is larger.
-const FIRST_STEP: u64 = 256;
+const FIRST_STEP: u64 = 64;
 const STEP_FACTOR: u64 = 8;
+/// Offsets that are read on over after a failure. Behind more than that a snapshot is nearer.
+const FAR: i64 = 10_000;
 /// How long an entry that is known to exist may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 const RECEIVE_BYTES: usize = 4 * 1024 * 1024;
@@ -42,22 +56,29 @@ pub(super) struct History {
     alone: bool,
     /// Entries to go back in the next step.
     step: u64,
+    /// The last entry of ours that was answered: up to there `state` is what the log tells.
+    last: Option<Anchor>,
+    growth: Growth,
 }
 
 /// How far the log's past is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
-    /// action: what was written at `time` or later is known: [`ALL`] or [`OURS`] or something between.
-    /// transition: to an earlier time by reading back, to `Until` by a failure.
-    From { time: i64 },
-    /// action: nothing is judged. transition: `From` that time by reading on from `last`.
-    Until { last: Option<Position>, time: i64 },
+    /// action: what stands there or behind it is known; nothing at all without it.
+    /// transition: to an earlier entry by reading back, to `Until` by a failure.
+    From(Option<Since>),
+    /// action: nothing is judged. transition: `From` by reading on from `last`, or by reading back.
+    Until { last: Anchor, since: Option<Since> },
 }
 
-/// Everything is known.
-const ALL: i64 = i64::MIN;
-/// Only what this process wrote is known.
-const OURS: i64 = i64::MAX;
+/// Where an entry of ours stands, and when it was written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    pub(super) position: Position,
+    pub(super) span: Span,
+    /// Milliseconds since the epoch, as the entry itself says.
+    pub(super) time: u64,
+}
 
 struct InFlight {
     epoch: i16,
@@ -87,11 +108,11 @@ impl History {
         Self {
             state: ProducerState::new(Retention::default()),
             in_flight: HashMap::new(),
-            known: Known::From {
-                time: if empty { ALL } else { OURS },
-            },
+            known: Known::From(empty.then_some(Since::Beginning)),
             alone: true,
             step: FIRST_STEP,
+            last: None,
+            growth: Growth::default(),
         }
     }
 
@@ -129,13 +150,15 @@ impl History {
 
     /// Whether a batch cannot be judged by what is known.
     pub(super) fn must_read(&self, header: &BatchHeader, shared: &Shared) -> bool {
-        let Known::From { time } = self.known else {
-            return true;
+        let time = match self.known {
+            Known::Until { .. } => return true,
+            Known::From(Some(Since::Beginning)) => return false,
+            Known::From(Some(Since::Entry(first))) => first.written,
+            Known::From(None) => i64::MAX,
         };
         let id = header.producer_id;
         let births = &shared.producer_births;
-        time != ALL
-            && !(self.alone && id >= births.first())
+        !(self.alone && id >= births.first())
             && births.of(id).saturating_sub(SKEW_MS) < time
             && (!self.state.knows(id) || self.state.check(header).is_err())
     }
@@ -170,16 +193,52 @@ impl History {
     }
 
     /// A batch of ours stands there.
-    pub(super) fn written(&mut self, header: &BatchHeader, base: Offset) {
-        self.state.replay(header, base, now());
+    pub(super) fn written(&mut self, header: &BatchHeader, written: Written, bytes: usize) {
+        let Written { position, span, .. } = written;
+        let time = i64::try_from(written.time).unwrap_or(i64::MAX);
+        self.state.replay(header, Offset(span.base), time);
+        if let Known::From(since @ None) = &mut self.known {
+            // Whatever earlier owners had on its way stands before our first entry.
+            *since = Some(Since::Entry(First {
+                position,
+                offset: span.base,
+                written: time,
+            }));
+        }
+        self.last = Some(Anchor {
+            position,
+            index: span.end - 1,
+        });
+        self.growth.entry(span, bytes);
+    }
+
+    /// What is to be noted beside the messages of the next entry, if a snapshot is due.
+    pub(super) fn note(&self) -> Option<Bytes> {
+        let (Known::From(Some(since)), Some(last)) = (self.known, self.last) else {
+            return None;
+        };
+        let size = Snapshot::size_of(self.state.len());
+        let due = self.growth.is_enough_for(size);
+        due.then(|| Snapshot::encode(since, last, &self.state))
+    }
+
+    /// It has been noted.
+    pub(super) fn noted(&mut self) {
+        if let Some(last) = self.last {
+            self.growth.restart(last.index + 1);
+        }
     }
 
     /// Entries may have been stored that we do not know of.
     pub(super) fn interrupt(&mut self, anchor: Option<Anchor>) {
         self.in_flight.clear();
-        if let Known::From { time } = self.known {
-            let last = anchor.map(|anchor| anchor.position);
-            self.known = Known::Until { last, time };
+        self.last = None;
+        self.growth = Growth::default();
+        if let Known::From(since) = self.known {
+            match anchor {
+                Some(last) => self.known = Known::Until { last, since },
+                None => *self = Self::beside_others(false),
+            }
         }
     }
 
@@ -187,30 +246,62 @@ impl History {
     pub(super) async fn read(&mut self, log: &Log, end: i64) -> Result<(), HistoryError> {
         Metrics::add(&log.shared.metrics.rebuilds);
         match self.known {
-            Known::From { time: ALL } => {}
-            Known::Until { last, time } => {
-                let start = last.map_or(ReaderStart::Earliest, at);
-                let mut state = self.state.clone();
-                replay(log, start, end, &mut state).await?;
+            Known::From(Some(Since::Beginning)) => Ok(()),
+            Known::From(since) => self.read_back(log, since, end).await,
+            Known::Until { last, since } if end.saturating_sub(last.index) <= FAR => {
+                let on = Replay::on(self.state.clone());
+                let read = read(log, at(last.position), end, on).await?;
+                let (state, first) = read.end();
                 self.state = state;
-                self.known = Known::From { time };
+                // Without it nothing was known before the last entry.
+                self.known = Known::From(since.or(first));
+                Ok(())
             }
-            Known::From { .. } => {
-                let stats = log.shared.admin.internal_stats(&log.topic).await?;
-                let start = back(&stats, self.step);
-                let from = start.map_or(ReaderStart::Earliest, at);
-                let mut state = ProducerState::new(Retention::default());
-                let first = replay(log, from, end, &mut state).await?;
-                let oldest_counts = now().saturating_sub(Retention::default().silence_ms);
-                self.state = state;
-                let time = match first {
-                    Some(time) if start.is_some() && time >= oldest_counts => time,
-                    _ => ALL,
-                };
-                self.known = Known::From { time };
-                self.step = self.step.saturating_mul(STEP_FACTOR);
+            Known::Until { .. } => {
+                *self = Self::beside_others(false);
+                self.read_back(log, None, end).await
             }
         }
+    }
+
+    /// Reads the entries before those that are known, as many as the next step has.
+    async fn read_back(
+        &mut self,
+        log: &Log,
+        since: Option<Since>,
+        end: i64,
+    ) -> Result<(), HistoryError> {
+        let stats = log.shared.admin.internal_stats(&log.topic).await?;
+        let (before, end) = match since {
+            Some(Since::Entry(first)) => (Some(first.position), first.offset),
+            Some(Since::Beginning) | None => (None, end),
+        };
+        let start = back(&stats, before, self.step);
+        self.step = self.step.saturating_mul(STEP_FACTOR);
+        let from = start.map_or(ReaderStart::Earliest, at);
+        let mut part = read(log, from, end, Replay::new()).await?;
+        if let Some(last) = part.missed() {
+            part = read(log, at(last), end, Replay::new()).await?;
+        }
+        // Then nothing stands before what was read.
+        let from_beginning = start.is_none() && !part.has_snapshot();
+        let (older, known_since) = part.end();
+        let known_since = known_since.or(since);
+        self.state = match since {
+            Some(_) => older.followed_by(&self.state),
+            None => older,
+        };
+        let oldest_counts = now().saturating_sub(Retention::default().silence_ms);
+        let is_forgotten = |since: Since| match since {
+            Since::Beginning => true,
+            Since::Entry(first) => first.written < oldest_counts,
+        };
+        let is_all = from_beginning || known_since.is_some_and(is_forgotten);
+        self.known = Known::From(if is_all {
+            Some(Since::Beginning)
+        } else {
+            known_since
+        });
         Ok(())
     }
 }
@@ -226,9 +317,14 @@ fn at(position: Position) -> ReaderStart {
     })
 }
 
-/// The entry so many before the end; `None` where there are no more than those.
-fn back(stats: &InternalStats, mut entries: u64) -> Option<Position> {
+/// The entry so many before one, or before the end; `None` where there are no more than those.
+fn back(stats: &InternalStats, before: Option<Position>, mut entries: u64) -> Option<Position> {
     for (ledger, held) in stats.ledgers().into_iter().rev() {
+        let held = match before {
+            Some(before) if ledger > before.ledger => 0,
+            Some(before) if ledger == before.ledger => held.min(before.entry),
+            _ => held,
+        };
         if held >= entries {
             let entry = held - entries;
             let is_first = stats.first() == Some(Position { ledger, entry });
@@ -239,17 +335,16 @@ fn back(stats: &InternalStats, mut entries: u64) -> Option<Position> {
     None
 }
 
-/// Takes what idempotent producers wrote from `start` to `end` into `state`, and answers when the
-/// first of these entries was written.
-async fn replay(
+/// Reads the entries from `start` to those that stand at `end`.
+async fn read(
     log: &Log,
     start: ReaderStart,
     end: i64,
-    state: &mut ProducerState,
-) -> Result<Option<i64>, HistoryError> {
+    mut into: Replay,
+) -> Result<Replay, HistoryError> {
     // What was deleted still tells what producers have written.
     if end <= log.stored_start() {
-        return Ok(None);
+        return Ok(into);
     }
     let options = ReaderOptions {
         receive_bytes_budget: RECEIVE_BYTES,
@@ -261,22 +356,30 @@ async fn replay(
         .reader(log.topic.as_str(), start, options)
         .await?;
     Metrics::add(&log.shared.metrics.readers_opened);
-    let mut first = None;
     loop {
         let entry = next(&mut reader).await?;
+        Metrics::add(&log.shared.metrics.rebuild_entries);
         let span = Span::of(&entry.metadata, entry.index)?;
-        let written = i64::try_from(entry.metadata.publish_time).unwrap_or(i64::MAX);
-        first.get_or_insert(written);
-        for header in producer_batches(&entry.metadata, &entry.payload, span)? {
-            state.replay(&header, header.base_offset, written);
+        if span.base >= end {
+            return Ok(into);
         }
+        let read = Read {
+            position: position(&entry),
+            span,
+            written: i64::try_from(entry.metadata.publish_time).unwrap_or(i64::MAX),
+            batches: producer_batches(&entry.metadata, &entry.payload, span)?,
+        };
+        // Another cluster's topic had other positions and offsets.
+        let note = entry.metadata.gateway_note.as_ref();
+        let note = note.filter(|_| entry.metadata.replicated_from.is_none());
+        into.entry(read, note);
         if log.is_group_log() && span.base >= log.high() {
             log.observed(&entry);
         } else {
             log.learn(position(&entry), span);
         }
         if span.end >= end {
-            return Ok(first);
+            return Ok(into);
         }
     }
 }

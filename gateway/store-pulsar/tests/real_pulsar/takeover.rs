@@ -150,3 +150,69 @@ async fn a_coordinator_that_lost_its_log_proves_and_writes_nothing_until_it_is_r
     first.close().await;
     second.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_a_long_log_over_reads_little_of_it_and_writes_nothing_twice() {
+    const BATCHES: i32 = 2_500;
+    const RECORDS: i32 = 20;
+    const AT_ONCE: i32 = 100;
+    for format in [EntryFormat::Pulsar, EntryFormat::Kafka] {
+        let [first, second] = two(&options(format)).await;
+        let ids = first.allocate_producer_ids(3).await.unwrap();
+        let [early, busy, late] = [0, 1, 2].map(|n| ids.start + n);
+        let name = new_topic(&first).await;
+        let partition = open(&first, &name).await;
+        // One producer wrote at the very beginning only.
+        let appended = partition.append(idempotent(early, 0, &["early"])).await;
+        assert_eq!(appended.unwrap().base_offset, Offset(0));
+        let values: Vec<String> = (0..RECORDS).map(|n| format!("value {n}")).collect();
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let mut bases = Vec::new();
+        for chunk in 0..BATCHES / AT_ONCE {
+            let batches = (0..AT_ONCE).map(|n| (chunk * AT_ONCE + n) * RECORDS);
+            let appends = batches.map(|at| partition.append(idempotent(busy, at, &values)));
+            for appended in futures::future::join_all(appends).await {
+                bases.push(appended.unwrap().base_offset);
+            }
+        }
+        assert_eq!(first.metrics().rebuild_entries, 0);
+        let next_of_busy = BATCHES * RECORDS;
+
+        // There, and back again, where the log has not grown much: each time all is known.
+        let mut expected = bases.last().copied().unwrap() + i64::from(RECORDS);
+        for (giver, taker) in [(&first, &second), (&second, &first), (&first, &second)] {
+            give_up_everything(giver);
+            let before = taker.metrics();
+            let partition = open(taker, &name).await;
+            let again = partition.append(idempotent(early, 0, &["early"])).await;
+            let again = again.unwrap();
+            assert!(again.duplicate, "{format:?}");
+            assert_eq!(again.base_offset, Offset(0));
+            for (batch, base) in bases.iter().enumerate().rev().take(5) {
+                let at = i32::try_from(batch).unwrap() * RECORDS;
+                let again = partition.append(idempotent(busy, at, &values)).await;
+                let again = again.unwrap();
+                assert!(again.duplicate);
+                assert_eq!(again.base_offset, *base);
+            }
+            let gap = idempotent(busy, next_of_busy + 1, &values);
+            assert!(partition.append(gap).await.is_err());
+            let appended = partition.append(batch(&["plain"])).await.unwrap();
+            assert!(appended.base_offset >= expected);
+            expected = appended.base_offset + 1;
+            // Its id is not known here, and older than this gateway's.
+            let appended = partition.append(idempotent(late, 0, &["late"])).await;
+            expected = expected.max(appended.unwrap().base_offset);
+            let after = taker.metrics();
+            let read = after.rebuild_entries - before.rebuild_entries;
+            let readers = after.readers_opened - before.readers_opened;
+            eprintln!("{format:?}: a takeover read {read} entries with {readers} readers");
+            assert!(read < 1_000, "{read} entries of {BATCHES} were read");
+            assert!(readers < 8, "{readers} readers");
+        }
+        for store in [first, second] {
+            assert_eq!(store.metrics().offset_mismatches, 0);
+            store.close().await;
+        }
+    }
+}

@@ -48,12 +48,15 @@ impl ProducerState {
     /// The state that a snapshot holds.
     ///
     /// # Errors
-    /// Bytes that [`ProducerState::snapshot`] did not write.
+    /// Bytes that [`ProducerState::snapshot`] did not write, or of more producers than are remembered.
     pub fn restore(mut from: &[u8], retention: Retention) -> Result<Self, InvalidSnapshot> {
         if from.try_get_u8()? != VERSION {
             return Err(InvalidSnapshot);
         }
         let count = from.try_get_u32()?;
+        if usize::try_from(count).map_or(true, |count| count > retention.producers) {
+            return Err(InvalidSnapshot);
+        }
         let mut producers = HashMap::new();
         for _ in 0..count {
             let (id, producer) = producer(&mut from)?;

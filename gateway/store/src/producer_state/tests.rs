@@ -311,4 +311,46 @@ proptest! {
         }
         prop_assert_eq!(rebuilt, serving);
     }
+
+    #[test]
+    fn a_log_read_in_parts_or_from_a_snapshot_on_gives_the_same_state(
+        batches in proptest::collection::vec((0_i64..6, 0_i16..8, 1_i32..4, 0_i64..50), 0..80),
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 3),
+    ) {
+        // Epochs and time only rise, as in a log.
+        let mut log = Vec::new();
+        let mut producers = HashMap::new();
+        let (mut at, mut now) = (0, 0);
+        for (id, raise, records, later) in batches {
+            let (epoch, sequence) = producers.entry(id).or_insert((0_i16, 0_i32));
+            if raise == 0 {
+                (*epoch, *sequence) = (*epoch + 1, 0);
+            }
+            now += later;
+            log.push((header(id, *epoch, *sequence, records), Offset(at), now));
+            *sequence += records;
+            at += i64::from(records);
+        }
+        let replay = |from: ProducerState, log: &[(BatchHeader, Offset, i64)]| {
+            log.iter().fold(from, |mut state, (header, at, now)| {
+                state.replay(header, *at, *now);
+                state
+            })
+        };
+        let empty = || ProducerState::new(RETENTION);
+        let whole = replay(empty(), &log);
+
+        let cut = cuts[0].index(log.len() + 1);
+        let snapshot = replay(empty(), &log[..cut]).snapshot();
+        let restored = ProducerState::restore(&snapshot, RETENTION).unwrap();
+        prop_assert_eq!(&replay(restored, &log[cut..]), &whole);
+
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(log.len() + 1)).collect();
+        cuts.sort_unstable();
+        let parts = [&log[..cuts[0]], &log[cuts[0]..cuts[1]], &log[cuts[1]..cuts[2]], &log[cuts[2]..]];
+        let backwards = parts.iter().rev().fold(empty(), |later, part| {
+            replay(empty(), part).followed_by(&later)
+        });
+        prop_assert_eq!(&backwards, &whole);
+    }
 }
