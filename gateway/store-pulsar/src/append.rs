@@ -37,8 +37,6 @@ use history::{History, Written};
 const MAX_IN_FLIGHT: usize = 512;
 /// Bytes of them.
 const MAX_IN_FLIGHT_BYTES: usize = 16 * 1024 * 1024;
-/// Appends that wait for the writer.
-pub(crate) const MAX_WAITING: usize = 64;
 /// How long the tail reader may take to bring an entry before its index is asked for.
 const TAIL_PATIENCE: Duration = Duration::from_millis(20);
 /// Bytes of a note's field beside its content, at the most.
@@ -77,7 +75,7 @@ struct InFlight {
 /// The writer's state.
 pub(crate) struct Writer {
     log: Arc<Log>,
-    inbox: mpsc::Receiver<Asked>,
+    inbox: mpsc::UnboundedReceiver<Asked>,
     owned: Option<Owned>,
     anchor: Option<Anchor>,
     history: History,
@@ -110,7 +108,7 @@ impl Writer {
     /// A writer that already owns the partition, or will when it has something to write.
     pub(crate) fn new(
         log: Arc<Log>,
-        inbox: mpsc::Receiver<Asked>,
+        inbox: mpsc::UnboundedReceiver<Asked>,
         owned: Option<Owned>,
         anchor: Option<Anchor>,
         empty: bool,

@@ -61,7 +61,10 @@ pub(crate) struct Log {
     /// What holds for the topic.
     pub(crate) live: Arc<Live>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) appends: mpsc::Sender<Asked>,
+    /// Without a bound of its own: a place in it is taken at once, so that appends stand in the order in
+    /// which they were asked for and are made even if whoever asked does not wait. What waits here is
+    /// part of a request in flight, and those are bounded.
+    pub(crate) appends: mpsc::UnboundedSender<Asked>,
     state: Mutex<State>,
     high: watch::Sender<i64>,
     /// Somebody else may have written.
@@ -134,7 +137,7 @@ impl Log {
         (origin, live): (Arc<Origin>, Arc<Live>),
         layout: Layout,
         shared: Arc<Shared>,
-        appends: mpsc::Sender<Asked>,
+        appends: mpsc::UnboundedSender<Asked>,
         bounds: Bounds,
     ) -> Self {
         let ring = Ring::new(bounds.high, Arc::clone(&shared.budget));

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    append::{Append, Asked, MAX_WAITING, Writer},
+    append::{Append, Asked, Writer},
     bounds::{self, BoundsError},
     entry::{Layout, Placed},
     live::Live,
@@ -94,7 +94,7 @@ impl Opening {
                 bounds::ask(&shared.admin, &topic).await?,
             )
         };
-        let (appends, inbox) = mpsc::channel(MAX_WAITING);
+        let (appends, inbox) = mpsc::unbounded_channel();
         let log = Arc::new(Log::new(
             topic,
             (origin, live),
@@ -174,11 +174,9 @@ impl Partition for PulsarPartition {
     async fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
         self.log.touch();
         let (reply, answer) = oneshot::channel();
-        // The channel hands out room in the order in which it was first asked for.
         self.log
             .appends
             .send(Asked::Append(Append { batch, reply }))
-            .await
             .map_err(|_| self.gone())?;
         answer.await.unwrap_or_else(|_| Err(self.gone()))
     }
@@ -256,7 +254,7 @@ impl Partition for PulsarPartition {
         };
         let (reply, answer) = oneshot::channel();
         let asked = Asked::Producers(reply);
-        self.log.appends.send(asked).await.map_err(|_| gone())?;
+        self.log.appends.send(asked).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())
     }
 

@@ -55,7 +55,7 @@ fn log(class: TopicClass, high: i64) -> Log {
         (known.origin(), live),
         layout,
         shared,
-        mpsc::channel(1).0,
+        mpsc::unbounded_channel().0,
         bounds,
     )
 }
