@@ -466,6 +466,11 @@ impl Log {
         self.state().times.covered()
     }
 
+    /// The newest timestamp of the records up to there.
+    pub(crate) fn newest_time(&self) -> Option<i64> {
+        self.state().times.newest()
+    }
+
     /// All offsets from `base` to before `end` hold at the latest a record of `time`.
     pub(crate) fn learn_times(&self, base: i64, end: i64, time: i64) {
         self.state().times.extend(base, end, time);
@@ -477,12 +482,16 @@ impl Log {
         state.start.stored = state.start.stored.max(start.stored);
         state.start.log = state.start.log.max(start.log);
         state.index.trim_before(start.stored);
+        let begins = state.start.log;
+        state.times.begin(begins);
     }
 
     /// The records before `offset` have been deleted.
     pub(crate) fn deleted_before(&self, offset: i64) {
         let mut state = self.state();
         state.start.log = state.start.log.max(offset);
+        let begins = state.start.log;
+        state.times.begin(begins);
     }
 
     /// Gives the memory of the newest batches back.

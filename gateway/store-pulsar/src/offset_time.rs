@@ -2,17 +2,24 @@
 //!
 //! Timestamps are the applications' and need not rise, so nothing less than having seen the records
 //! tells which one is the first by offset. What was seen once is remembered; batches whose largest
-//! timestamp is earlier are passed over without being unpacked.
+//! timestamp is earlier are passed over without being unpacked. What is in memory is looked at there,
+//! the rest through one reader.
 use std::sync::Arc;
 
-use kop_store::{ReadError, TimestampedOffset};
+use kop_store::{ReadError, ReadLimit, TimestampedOffset};
 use kop_wire::{Offset, Timestamp};
 
 use crate::{
     clock,
     entry::Placed,
-    log::{Log, latest},
+    log::{Log, Lookup, latest},
     read::Scan,
+};
+
+/// What is taken from memory at a time.
+const PIECE: ReadLimit = ReadLimit {
+    max_bytes: 1024 * 1024,
+    at_least_one: true,
 };
 
 /// Looks from the first record on that may be of that time.
@@ -21,14 +28,36 @@ pub(crate) async fn first_at(
     time: Timestamp,
 ) -> Result<Option<TimestampedOffset>, ReadError> {
     let end = log.high();
-    let start = log.start_of(time.0);
-    if start >= end {
-        return Ok(None);
-    }
-    let mut scan = Scan::open(Arc::clone(log), start).await?;
-    while scan.position() < end {
-        let base = scan.position();
-        let batches = scan.next().await?;
+    let mut next = log.start_of(time.0);
+    let mut scan = None;
+    while next < end {
+        let base = next;
+        let batches = match log.lookup(next, PIECE) {
+            Lookup::Held(batches) => {
+                scan = None;
+                let last = batches.last().map(|placed| placed.header().last_offset());
+                next = last.map_or(next, |last| last.0 + 1);
+                batches
+            }
+            Lookup::Stored => {
+                let scan = match &mut scan {
+                    Some(scan) => scan,
+                    None => scan.insert(Scan::open(Arc::clone(log), next).await?),
+                };
+                let batches = scan.next().await?;
+                next = scan.position();
+                batches
+            }
+            // The log may have begun later meanwhile.
+            Lookup::AtEnd | Lookup::OutOfRange => {
+                next = log.log_start();
+                Vec::new()
+            }
+        };
+        if next <= base {
+            // A terminated topic has no more.
+            break;
+        }
         for placed in &batches {
             if latest(placed) >= time.0
                 && let Some(found) = first_in(placed, time, Offset(log.log_start()))?
@@ -36,18 +65,32 @@ pub(crate) async fn first_at(
                 return Ok(Some(found));
             }
         }
-        // Only a scan that goes on from what is known adds to it.
+        // Only a look that goes on from what is known adds to it.
         if base <= log.times_covered() {
             let time = batches.iter().map(latest).max().unwrap_or(i64::MIN);
-            log.learn_times(base, scan.position(), time);
+            log.learn_times(base, next, time);
         }
     }
     Ok(None)
 }
 
-/// The first record with the newest timestamp: the last time for which there is one at all. What was
-/// seen by the first look makes the later ones short.
+/// The first record with the newest timestamp.
 pub(crate) async fn newest(log: &Arc<Log>) -> Result<Option<TimestampedOffset>, ReadError> {
+    // Nothing is of that time: the look sees what has not been seen yet.
+    if let Some(newest) = first_at(log, Timestamp(i64::MAX)).await? {
+        return Ok(Some(newest));
+    }
+    if let Some(time) = log.newest_time().filter(|time| *time >= 0)
+        && let Some(newest) = first_at(log, Timestamp(time)).await?
+    {
+        return Ok(Some(newest));
+    }
+    // What was the newest has been deleted.
+    among_the_rest(log).await
+}
+
+/// The same by looking for the last time for which there is a record at all.
+async fn among_the_rest(log: &Arc<Log>) -> Result<Option<TimestampedOffset>, ReadError> {
     let Some(mut newest) = first_at(log, Timestamp(0)).await? else {
         return Ok(None);
     };

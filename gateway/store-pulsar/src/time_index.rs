@@ -54,6 +54,16 @@ impl TimeIndex {
         self.max = max;
     }
 
+    /// The log begins at `start` now, or later: what stands before that counts no more.
+    pub(crate) fn begin(&mut self, start: i64) {
+        self.covered = self.covered.max(start);
+    }
+
+    /// The newest timestamp of all that was seen; `None` where nothing was.
+    pub(crate) fn newest(&self) -> Option<i64> {
+        (self.max > i64::MIN).then_some(self.max)
+    }
+
     /// The last known offset before which no record is of `time` or later; `None` where none is
     /// known but the beginning.
     pub(crate) fn start(&self, time: i64) -> Option<i64> {

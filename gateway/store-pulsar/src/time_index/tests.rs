@@ -40,3 +40,17 @@ fn a_time_later_than_all_starts_at_the_end() {
     index.extend(6, 9, 200);
     assert_eq!(index.start(150), Some(6));
 }
+
+#[test]
+fn what_was_deleted_unseen_is_no_hole() {
+    let mut index = TimeIndex::new(0, 10, 1);
+    assert_eq!(index.newest(), None);
+    index.extend(8, 9, 70);
+    assert_eq!((index.covered(), index.newest()), (0, None));
+    index.begin(8);
+    index.begin(3);
+    index.extend(8, 9, 70);
+    index.extend(9, 12, 60);
+    assert_eq!((index.covered(), index.newest()), (12, Some(70)));
+    assert_eq!(index.start(71), Some(12));
+}

@@ -205,3 +205,64 @@ async fn pulsar_is_asked_as_seldom_as_can_be() {
         second.close().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_found_by_time_with_one_look_and_those_in_memory_with_none() {
+    const RECORDS: i64 = 300;
+    const BEGIN: i64 = 1_700_000_000_000;
+    for format in [EntryFormat::Pulsar, EntryFormat::Kafka] {
+        let options = options(format);
+        let owner = Ways::open().await;
+        let first = owner.store(&options).await;
+        let name = new_topic(&first).await;
+        let at_owner = open(&first, &name).await;
+        // Times rise on the whole; every seventh is far ahead, every fifth behind.
+        let time_of = |n: i64| match n {
+            n if n % 7 == 3 => BEGIN + n * 10 + 500,
+            n if n % 5 == 2 => BEGIN + n * 10 - 700,
+            n => BEGIN + n * 10,
+        };
+        let appends = (0..RECORDS).map(|n| {
+            let mut builder = BatchBuilder::new(Compression::None);
+            builder.push(Record {
+                timestamp: Timestamp(time_of(n)),
+                value: Some(Bytes::from(n.to_string())),
+                ..Record::default()
+            });
+            at_owner.append(builder.build().unwrap())
+        });
+        for appended in futures::future::join_all(appends).await {
+            appended.unwrap();
+        }
+        let expected = |time: i64| (0..RECORDS).find(|n| time_of(*n) >= time);
+        let newest = (0..RECORDS).map(time_of).max().unwrap();
+        let reader = Ways::open().await;
+        let second = reader.store(&options).await;
+        let elsewhere = open(&second, &name).await;
+        let times = (-800..RECORDS * 10 + 800).step_by(97).map(|t| BEGIN + t);
+        for time in times.chain([newest, newest + 1]) {
+            owner.asked.take();
+            reader.asked.take();
+            let found = at_owner.offset_at(Timestamp(time)).await.unwrap();
+            assert_eq!(found.map(|found| found.offset.0), expected(time), "{time}");
+            assert!(found.is_none_or(|found| found.timestamp.0 >= time));
+            assert!(owner.asked.take().is_empty(), "it is in memory");
+            let found = elsewhere.offset_at(Timestamp(time)).await.unwrap();
+            assert_eq!(found.map(|found| found.offset.0), expected(time), "{time}");
+            let asked = reader.asked.take();
+            assert!(asked.is_empty() || asked == ["Subscribe"], "{asked:?}");
+        }
+        // What is later than all that was seen is not looked for.
+        let none = elsewhere.offset_at(Timestamp(newest + 1)).await.unwrap();
+        assert!(none.is_none() && reader.asked.take().is_empty());
+        for (partition, ways, most) in [(&at_owner, &owner, 0), (&elsewhere, &reader, 1)] {
+            let found = partition.newest().await.unwrap().unwrap();
+            assert_eq!(found.timestamp.0, newest);
+            assert_eq!(Some(found.offset.0), expected(newest));
+            let asked = ways.asked.take();
+            assert!(asked.len() <= most, "{asked:?}");
+        }
+        first.close().await;
+        second.close().await;
+    }
+}
