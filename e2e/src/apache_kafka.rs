@@ -90,12 +90,20 @@ impl KafkaServer for ApacheKafka {
 /// # Errors
 /// Java or Kafka's jars are missing.
 pub fn tool(class: &str) -> Result<std::process::Command> {
+    tool_of(KAFKA, class)
+}
+
+/// As [`tool`], of that release.
+///
+/// # Errors
+/// Java or Kafka's jars are missing.
+pub fn tool_of(release: &str, class: &str) -> Result<std::process::Command> {
     let mut command = install::java()?;
     command.args([
         "-Xmx512m",
         "-XX:+UseSerialGC",
         "-cp",
-        &install::jars("kafka", KAFKA)?,
+        &install::jars("kafka", release)?,
     ]);
     command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", class]);
     Ok(command)

@@ -2,7 +2,7 @@
 
 use crate::pages::BYTES;
 use anyhow::{Context, Result};
-use kop_e2e::apache_kafka::tool;
+use kop_e2e::apache_kafka::{tool, tool_of};
 use kop_e2e::bench::{Ran, run};
 use kop_e2e::install::{self, KAFKA};
 use std::path::Path;
@@ -17,6 +17,8 @@ const FAST: [&str; 3] = ["acks=all", "linger.ms=5", "batch.size=65536"];
 #[derive(Debug, Clone)]
 pub(crate) struct KafkaClient<'a> {
     pub(crate) bootstrap: String,
+    /// Of Kafka's tools.
+    pub(crate) release: &'static str,
     pub(crate) logs: &'a Path,
 }
 
@@ -36,6 +38,14 @@ pub(crate) struct Latency {
     pub(crate) p999: f64,
 }
 
+/// Milliseconds from the call of `send` to the consumer's receipt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tail {
+    pub(crate) median: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+}
+
 impl KafkaClient<'_> {
     pub(crate) fn create(&self, topic: &str, partitions: u32) -> Result<()> {
         let mut command = tool("org.apache.kafka.tools.TopicCommand")?;
@@ -45,7 +55,7 @@ impl KafkaClient<'_> {
     }
 
     pub(crate) fn produce(&self, topic: &str, records: u32) -> Result<Moved> {
-        let mut command = tool("org.apache.kafka.tools.ProducerPerformance")?;
+        let mut command = tool_of(self.release, "org.apache.kafka.tools.ProducerPerformance")?;
         self.producer(&mut command, topic, records, "-1");
         command.args(FAST);
         let client = run("produce", command, self.logs)?;
@@ -62,7 +72,7 @@ impl KafkaClient<'_> {
     }
 
     pub(crate) fn consume(&self, topic: &str, records: u32) -> Result<Moved> {
-        let mut command = tool("org.apache.kafka.tools.ConsumerPerformance")?;
+        let mut command = tool_of(self.release, "org.apache.kafka.tools.ConsumerPerformance")?;
         command.args(["--bootstrap-server", &self.bootstrap, "--topic", topic]);
         command.args(["--messages", &records.to_string(), "--timeout", "30000"]);
         command.arg("--hide-header");
@@ -104,6 +114,27 @@ impl KafkaClient<'_> {
             p99: figure(" ms 99th")?,
             p999: figure(" ms 99.9th")?,
         })
+    }
+
+    /// A steady load, and a consumer that waits at the topic's end.
+    pub(crate) fn tail(&self, topic: &str) -> Result<Tail> {
+        let classes = install::compiled("TailLatency", &install::jars("kafka", self.release)?)?;
+        let mut command = install::java()?;
+        command
+            .args(["-Xmx512m", "-XX:+UseSerialGC", "-cp", &classes])
+            .args([
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                "TailLatency",
+            ])
+            .args([&self.bootstrap, topic, &STEADY.to_string()])
+            .args(["6", "12", &BYTES.to_string()]);
+        let client = run("tail", command, self.logs)?;
+        let said = said(&client);
+        let figures = client.last_line.strip_prefix("tail ");
+        let figures = figures.with_context(|| said.clone())?;
+        let figures: Vec<f64> = figures.split(' ').filter_map(|f| f.parse().ok()).collect();
+        let [median, p99, p999] = figures.try_into().ok().with_context(|| said)?;
+        Ok(Tail { median, p99, p999 })
     }
 
     fn producer(&self, command: &mut Command, topic: &str, records: u32, rate: &str) {

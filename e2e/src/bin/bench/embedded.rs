@@ -263,6 +263,7 @@ impl<'a> Round<'a> {
             server,
             client: KafkaClient {
                 bootstrap: bootstrap.to_owned(),
+                release: KAFKA,
                 logs: self.scratch.path(),
             },
         };

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 mod client;
 mod embedded;
+mod memory;
 mod pages;
 mod pulsar;
 mod small;
@@ -18,11 +19,11 @@ const USAGE: &str = "\
 Without a section, both are measured. A whole section's tables go into docs/benchmarks.md; with --cells or
 --against they are printed only.
 
---runs N       interleaved runs of each cell: 5 (embedded), 3 (pulsar)
+--runs N       interleaved runs of each cell: 5 where nothing is said
 --records N    records of 1 KiB of each throughput run: 300000 (embedded), 200000 (pulsar)
 --cells TEXT   embedded cells whose names contain TEXT: os/1, os/8, os/latency, sync/1, sync/8,
-               sync/latency, start; and of pulsar: native (beside a native client), stub (the gateway
-               before a broker that only acknowledges)
+               sync/latency, start; and of pulsar: native (beside a native client), kop (beside KoP,
+               whose plugin KOP_NAR names), stub (before a broker that only acknowledges), memory
 --against DIR  beside the gateway built in DIR instead of Apache Kafka";
 
 fn main() -> Result<()> {

@@ -66,6 +66,18 @@ pub(crate) fn measure(scratch: &Scratch) -> Result<String> {
     Command::new("taskset")
         .args(["-a", "-cp", others, &own])
         .output()?;
+    let (stub, [service, admin]) = start(scratch)?;
+    let format = ["--entry-format", "kafka"];
+    let gateway = Gateway::on_stub(scratch, "gateway", (&service, &admin), gateways, &format)?;
+    let mut text = throughput(&gateway, &stub)?;
+    text += "\n";
+    text += &latency(&gateway, &service)?;
+    Ok(text)
+}
+
+/// A stub on the processor that is not the gateway's, and its two URLs.
+pub(crate) fn start(scratch: &Scratch) -> Result<(Process, [String; 2])> {
+    let [_, others] = CORES;
     let mut command = Command::new("taskset");
     command
         .args(["-c", others])
@@ -75,12 +87,7 @@ pub(crate) fn measure(scratch: &Scratch) -> Result<String> {
         line.strip_prefix("ready ").map(str::to_owned)
     })?;
     let (service, admin) = ready.split_once(' ').context("two URLs")?;
-    let format = ["--entry-format", "kafka"];
-    let gateway = Gateway::on_stub(scratch, "gateway", (service, admin), gateways, &format)?;
-    let mut text = throughput(&gateway, &stub)?;
-    text += "\n";
-    text += &latency(&gateway, service)?;
-    Ok(text)
+    Ok((stub, [service, admin].map(str::to_owned)))
 }
 
 fn throughput(gateway: &Gateway, stub: &Process) -> Result<String> {

@@ -1,0 +1,82 @@
+//! What partitions and connections that do nothing hold of the gateway's memory.
+
+use crate::pages::{head, row};
+use anyhow::{Context, Result};
+use kop_e2e::bench::{idle_connections, resident_mib};
+use kop_e2e::gateway::Gateway;
+use kop_e2e::load::Load;
+use kop_e2e::scratch::Scratch;
+use kop_e2e::story::KafkaServer;
+use kop_e2e::wait::until;
+use kop_e2e::wire::Wire;
+use std::time::Duration;
+
+const PARTITIONS: i32 = 10_000;
+const CONNECTIONS: usize = 10_000;
+/// Partitions of one topic.
+const OF_A_TOPIC: i32 = 1_000;
+/// Longer than a partition must be unused to be idle.
+const IDLE: Duration = Duration::from_secs(90);
+
+pub(crate) fn measure(scratch: &Scratch) -> Result<String> {
+    let (stub, [service, admin]) = crate::stub::start(scratch)?;
+    let mut text = head(&["resident, KiB", ">each", ">goal"]);
+    let format = ["--entry-format", "kafka", "--max-connections", "20000"];
+    let gateway = Gateway::on_stub(scratch, "partitions", (&service, &admin), "0,1", &format)?;
+    let empty = still(gateway.id())?;
+    for number in 0..PARTITIONS / OF_A_TOPIC {
+        let topic = format!("idle-{number}");
+        Wire::connect(gateway.bootstrap())?.create(&topic, OF_A_TOPIC, &[])?;
+        for first in (0..OF_A_TOPIC).step_by(50) {
+            let mut load = Load::kafka(gateway.bootstrap(), &topic, first..first + 50, (1, 100))?;
+            load.run(1, 1)?;
+        }
+    }
+    let each = |mib: f64, count: f64| format!("**{:.2}**", mib * 1024.0 / count);
+    let count = f64::from(PARTITIONS);
+    let used = still(gateway.id())?;
+    let name = "a partition that was just written to, of 10,000".to_owned();
+    text += &row(&[name, each(used - empty, count), String::new()]);
+    let idle = least(gateway.id(), IDLE)?;
+    let name = "a partition that nobody has used for a minute, of 10,000".to_owned();
+    text += &row(&[name, each(idle - empty, count), "≤ 2".to_owned()]);
+    drop(gateway);
+    let gateway = Gateway::on_stub(scratch, "connections", (&service, &admin), "0,1", &format)?;
+    let empty = still(gateway.id())?;
+    let connections = idle_connections(gateway.bootstrap(), CONNECTIONS)?;
+    let with = still(gateway.id())?;
+    drop((connections, stub));
+    let name = "a connection that does nothing, of 10,000".to_owned();
+    text += &row(&[
+        name,
+        each(with - empty, CONNECTIONS as f64),
+        "≤ 10".to_owned(),
+    ]);
+    Ok(text)
+}
+
+/// Its memory, once that has not changed between two looks.
+fn still(id: u32) -> Result<f64> {
+    let mut before = f64::NAN;
+    until(
+        "memory that stays the same",
+        Duration::from_secs(20),
+        || {
+            let now = resident_mib(id)?;
+            let same = (now - before).abs() < f64::EPSILON;
+            before = now;
+            Ok(same.then_some(now))
+        },
+    )
+}
+
+/// The least memory that it has within that time.
+fn least(id: u32, within: Duration) -> Result<f64> {
+    let began = std::time::Instant::now();
+    let mut least = f64::INFINITY;
+    until("idle partitions", within * 2, || {
+        least = least.min(resident_mib(id)?);
+        Ok((began.elapsed() >= within).then_some(least))
+    })
+    .context("memory of idle partitions")
+}

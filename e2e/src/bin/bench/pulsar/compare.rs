@@ -1,0 +1,115 @@
+//! Runs of several subjects on one Pulsar, interleaved.
+
+use super::subject::Subject;
+use crate::client::Tail;
+use crate::pages::BYTES;
+use anyhow::{Context, Result};
+use kop_e2e::bench::{cpu_seconds, resident_mib};
+use std::collections::BTreeMap;
+
+/// What is measured.
+pub(super) struct Cells {
+    pub(super) runs: usize,
+    pub(super) records: u32,
+    /// Whether latency at the tail is, too.
+    pub(super) tail: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    Produce,
+    Consume,
+}
+
+/// One run of one throughput cell.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    pub(super) mib_per_second: f64,
+    pub(super) gateway_seconds_per_gib: Option<f64>,
+    pub(super) broker_seconds_per_gib: f64,
+    pub(super) gateway_mib: Option<f64>,
+}
+
+/// Runs in the order of the rounds.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    /// By what is done, partitions, and subject.
+    pub(super) runs: BTreeMap<(What, u32, usize), Vec<Run>>,
+    /// By subject.
+    pub(super) tails: BTreeMap<usize, Vec<Tail>>,
+}
+
+pub(super) fn compare(subjects: &[Subject<'_>], cells: &Cells) -> Result<Figures> {
+    let mut figures = Figures::default();
+    for (number, subject) in subjects.iter().enumerate() {
+        // The first requests find cold code and unopened files, here as there.
+        let topic = format!("warm-{number}");
+        let warm_up = || {
+            subject.create(&topic, 8)?;
+            subject.produce(&topic, cells.records / 4)?;
+            subject.consume(&topic, cells.records / 4)
+        };
+        warm_up().with_context(|| format!("warm up {}", subject.name))?;
+    }
+    for round in 0..cells.runs {
+        for partitions in [1, 8] {
+            for (at, subject) in rotated(subjects, round) {
+                let topic = format!("bench-{at}-{partitions}-{round}");
+                subject.create(&topic, partitions)?;
+                let records = cells.records;
+                let write = measured(subject, records, || subject.produce(&topic, records))?;
+                let read = measured(subject, records, || subject.consume(&topic, records))?;
+                eprintln!(
+                    "{}, {partitions} partitions: produce {:.1} MiB/s, {:.2} + {:.2} CPU s/GiB; \
+                     consume {:.1} MiB/s, {:.2} + {:.2} CPU s/GiB",
+                    subject.name,
+                    write.mib_per_second,
+                    write.gateway_seconds_per_gib.unwrap_or(0.0),
+                    write.broker_seconds_per_gib,
+                    read.mib_per_second,
+                    read.gateway_seconds_per_gib.unwrap_or(0.0),
+                    read.broker_seconds_per_gib,
+                );
+                for (what, run) in [(What::Produce, write), (What::Consume, read)] {
+                    let runs = figures.runs.entry((what, partitions, at));
+                    runs.or_default().push(run);
+                }
+            }
+        }
+        for (at, subject) in rotated(subjects, round).filter(|_| cells.tail) {
+            let topic = format!("tail-{at}-{round}");
+            subject.create(&topic, 1)?;
+            let tail = subject.tail(&topic).with_context(|| subject.name.clone())?;
+            eprintln!("{}: {tail:?}", subject.name);
+            figures.tails.entry(at).or_default().push(tail);
+        }
+    }
+    Ok(figures)
+}
+
+/// All subjects with their places; another one is the first in each round.
+fn rotated<'s, 'a>(
+    subjects: &'s [Subject<'a>],
+    round: usize,
+) -> impl Iterator<Item = (usize, &'s Subject<'a>)> {
+    let all = subjects.iter().enumerate().cycle();
+    all.skip(round % subjects.len()).take(subjects.len())
+}
+
+fn measured(subject: &Subject<'_>, records: u32, run: impl FnOnce() -> Result<f64>) -> Result<Run> {
+    let time = || -> Result<_> {
+        let gateway = subject.gateway.map(cpu_seconds).transpose()?;
+        Ok((gateway, cpu_seconds(subject.broker)?))
+    };
+    let before = time()?;
+    let mib_per_second = run().with_context(|| subject.name.clone())?;
+    let after = time()?;
+    let gib = f64::from(records) * f64::from(BYTES) / f64::from(1 << 30);
+    let gateway = after.0.zip(before.0).map(|(after, before)| after - before);
+    Ok(Run {
+        mib_per_second,
+        gateway_seconds_per_gib: gateway.map(|seconds| seconds / gib),
+        broker_seconds_per_gib: (after.1 - before.1) / gib,
+        gateway_mib: subject.gateway.map(resident_mib).transpose()?,
+    })
+}
