@@ -124,18 +124,7 @@ impl Connection<'_> {
                     ..command::LookupTopicResponse::default()
                 })
             }
-            Command::PartitionMetadata(asked) => {
-                let partitions = self
-                    .topics
-                    .partitioned(&asked.topic)
-                    .map_or(0, |t| t.partitions);
-                Command::PartitionMetadataResponse(command::PartitionedTopicMetadataResponse {
-                    partitions: Some(partitions),
-                    request_id: asked.request_id,
-                    response: Some(command::MetadataOutcome::Success.into()),
-                    ..command::PartitionedTopicMetadataResponse::default()
-                })
-            }
+            Command::PartitionMetadata(asked) => self.partitions(&asked),
             Command::GetTopicsOfNamespace(asked) => {
                 Command::GetTopicsOfNamespaceResponse(command::GetTopicsOfNamespaceResponse {
                     request_id: asked.request_id,
@@ -188,6 +177,16 @@ impl Connection<'_> {
         };
         self.answer(answer);
         Ok(())
+    }
+
+    fn partitions(&self, asked: &command::PartitionedTopicMetadata) -> Command {
+        let metadata = self.topics.partitioned(&asked.topic);
+        Command::PartitionMetadataResponse(command::PartitionedTopicMetadataResponse {
+            partitions: Some(metadata.map_or(0, |metadata| metadata.partitions)),
+            request_id: asked.request_id,
+            response: Some(command::MetadataOutcome::Success.into()),
+            ..command::PartitionedTopicMetadataResponse::default()
+        })
     }
 
     fn subscribe(&mut self, asked: &command::Subscribe) {

@@ -23,20 +23,25 @@ const FORMATS: [&str; 2] = ["kafka", "pulsar"];
 pub(crate) fn measure(scratch: &Scratch, options: &Options) -> Result<String> {
     let mut parts = Vec::new();
     if options.wants("native") {
-        parts.push(beside_native(scratch, options)?);
+        let title = format!("### Beside a native client, Pulsar {PULSAR_NEWEST}\n\n");
+        parts.push(title + &beside_native(scratch, options)?);
     }
     if options.wants("kop") {
+        let title = format!(
+            "### Beside KoP, on its own Pulsar {}\n\n",
+            kop::PULSAR.version
+        );
         parts.push(if std::env::var_os("KOP_NAR").is_some() {
-            beside_kop(scratch, options)?
+            title + &beside_kop(scratch, options)?
         } else {
-            "Beside KoP: not measured, `KOP_NAR` named no plugin.\n".to_owned()
+            title + "Not measured: `KOP_NAR` named no plugin.\n"
         });
     }
     if options.wants("stub") {
-        parts.push(stub::measure(scratch)?);
+        parts.push("### Before a stub\n\n".to_owned() + &stub::measure(scratch)?);
     }
     if options.wants("memory") {
-        parts.push(memory::measure(scratch)?);
+        parts.push("### Memory\n\n".to_owned() + &memory::measure(scratch)?);
     }
     Ok(parts.join("\n"))
 }
