@@ -1,5 +1,7 @@
 use super::*;
 
+mod kop;
+
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }

@@ -4,6 +4,8 @@ use pulsar_client::protocol::{KeyValue, SingleMessageMetadata, batch};
 
 use super::*;
 
+mod kop;
+
 const STAMP: Stamp = Stamp {
     sequence_id: 77,
     now: 1_700_000_000_000,
