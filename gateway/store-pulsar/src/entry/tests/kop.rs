@@ -172,7 +172,7 @@ fn records_of_kops_groups_are_found() {
 fn kop_finds_in_our_group_log_what_it_finds_in_its_own() {
     for (_, entry) in entries(CONSUMER_OFFSETS) {
         for record in without_offsets(records_of(true, &entry)) {
-            let outer = batch_of(&[record.clone()], Compression::None, None);
+            let outer = batch_of(std::slice::from_ref(&record), Compression::None, None);
             let ours = encode(Layout::GroupLog, &outer, STAMP).unwrap();
             let messages: Vec<_> = batch::messages(ours.payload, ours.messages)
                 .map(Result::unwrap)
