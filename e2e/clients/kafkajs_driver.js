@@ -12,7 +12,7 @@ const { ZstdCodec } = require("zstd-codec");
 const DEADLINE = 30_000; // milliseconds for any one thing
 const bootstrap = process.argv[2];
 const log = () => ({ label, log }) => console.error(label, JSON.stringify(log));
-const settings = { brokers: [bootstrap], logLevel: logLevel.WARN, logCreator: log };
+const settings = { brokers: bootstrap.split(","), logLevel: logLevel.WARN, logCreator: log };
 const members = new Map();
 
 const codec = (compress, decompress) => () => ({

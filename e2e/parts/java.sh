@@ -38,14 +38,22 @@ cat > "$work/settings.xml" <<'S'
   <id>central-only</id><mirrorOf>*,!central</mirrorOf><url>http://127.0.0.1:9/</url><blocked>true</blocked>
 </mirror></mirrors></settings>
 S
+finished() { touch "$dir/.done"; echo "$dir: $(find "$dir" -name '*.jar' | wc -l) jars, $(du -sm "$dir" | cut -f1) MB"; }
+rm -rf "$dir"; mkdir -p "$dir"
+case $what-$version in
+pulsar-4.0.*) # its POMs do not resolve; the whole distribution does
+  timeout 900 mvn -q -B -s "$work/settings.xml" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+    "-Dartifact=org.apache.pulsar:pulsar-server-distribution:$version:tar.gz:bin" -DoutputDirectory="$work"
+  tar -xzf "$work"/pulsar-server-distribution-*.tar.gz -C "$work"
+  mv "$work/apache-pulsar-$version"/lib/* "$dir"
+  finished; exit 0 ;;
+esac
 cat > "$work/pom.xml" <<P
 <project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>kop.e2e</groupId><artifactId>$what</artifactId><version>1</version><packaging>pom</packaging>
 $managed<dependencies>$wanted</dependencies></project>
 P
-rm -rf "$dir"; mkdir -p "$dir"
 timeout 900 mvn -q -B -s "$work/settings.xml" -f "$work/pom.xml" \
   org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$dir"
 rm -f "$dir"/slf4j-reload4j* "$dir"/reload4j* "$dir"/slf4j-log4j12* "$dir"/log4j-1.2*   # one logger: the one chosen above
-touch "$dir/.done"
-echo "$dir: $(find "$dir" -name '*.jar' | wc -l) jars, $(du -sm "$dir" | cut -f1) MB"
+finished

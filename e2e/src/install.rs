@@ -14,6 +14,8 @@ pub const KAFKA_OLD: &str = "2.0.0";
 pub const KAFKA_CLIENT: &str = "4.4.0";
 /// The newest Pulsar that the gateway is tested with.
 pub const PULSAR_NEWEST: &str = "4.2.4";
+/// The release of Pulsar with long-term support.
+pub const PULSAR_LONG_TERM: &str = "4.0.8";
 /// The oldest Pulsar that the gateway supports.
 pub const PULSAR_OLDEST: &str = "3.0.7";
 

@@ -9,6 +9,7 @@ pub mod capture;
 pub mod clients;
 pub mod cluster;
 pub mod gateway;
+pub mod gateways;
 pub mod install;
 pub mod kop;
 pub mod load;

@@ -1,8 +1,9 @@
 //! The client matrix: unmodified clients in certain versions, and what each of them does against a
 //! server. What came out is a table of `docs/clients.md`, which must stand there as it was seen.
 
+use crate::gateways::Gateways;
+use crate::pulsar::Pulsar;
 use crate::scratch::Scratch;
-use crate::story::KafkaServer;
 use crate::wire::Wire;
 use anyhow::{Context as _, Result, bail, ensure};
 use client::Client;
@@ -50,6 +51,30 @@ pub struct Column {
     pub cells: Vec<Cell>,
 }
 
+/// The settings of the gateways that clients meet: what a test waits for and learns nothing by is off.
+const NO_DELAY: &[&str] = &["--group-initial-rebalance-delay-ms", "0"];
+
+/// Every client and every tool does what `docs/clients.md` says, on a Pulsar of this version, in this
+/// entry format, with so many gateways. Neither makes a difference to what is passed.
+///
+/// # Errors
+/// What failed, or that another table came out.
+pub fn on_pulsar(
+    scratch: &Scratch,
+    version: &'static str,
+    format: &str,
+    gateways: usize,
+) -> Result<()> {
+    let pulsar = Pulsar::start(scratch, version, &[])?;
+    let mut gateways = Gateways::start(scratch, &pulsar, gateways, format, NO_DELAY)?;
+    let bootstrap = gateways.bootstrap();
+    let clients = each_client_does_what_it_can(scratch, &bootstrap, &[])?;
+    let admin = tools::each_tool_does_what_it_can(scratch, &bootstrap, &[])?;
+    gateways.stop()?;
+    table::check("pulsar", &rows::titles(), &clients)?;
+    table::check("pulsar-tools", &tools::titles(), &admin)
+}
+
 /// Every client does every row that it can, but for those that the server `cannot`. `KOP_E2E_CLIENT=id` in the environment asks one client only,
 /// to find out why it fails.
 ///
@@ -57,7 +82,7 @@ pub struct Column {
 /// What failed, of all clients and rows.
 pub fn each_client_does_what_it_can(
     scratch: &Scratch,
-    server: &dyn KafkaServer,
+    bootstrap: &str,
     cannot: Cannot,
 ) -> Result<Vec<Column>> {
     let only = std::env::var("KOP_E2E_CLIENT").ok();
@@ -66,7 +91,7 @@ pub fn each_client_does_what_it_can(
     let mut failed = Vec::new();
     for contender in clients::ALL.iter().filter(|contender| wanted(contender.id)) {
         let began = Instant::now();
-        match column(scratch, server.bootstrap(), contender, cannot, &mut failed) {
+        match column(scratch, bootstrap, contender, cannot, &mut failed) {
             Ok(column) => columns.push(column),
             Err(error) => failed.push(format!("{}: {error:#}", contender.id)),
         }

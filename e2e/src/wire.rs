@@ -1,11 +1,13 @@
 //! The stories' own Kafka client: it prepares what a client under test reads, and looks at what one
-//! has written as it is stored. It speaks one version of each API and stays with one server.
+//! has written as it is stored. It speaks one version of each API, and where there are several servers
+//! it asks one after the other until it has come to the one that leads.
 
 use crate::wait::until;
 use anyhow::{Context, Result};
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::TopicName;
+use kafka_protocol::messages::{MetadataRequest, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 mod calls;
@@ -22,25 +24,37 @@ pub use records::Batch;
 /// Longer than any answer takes.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A client of one server.
+/// A client of one cluster.
 #[derive(Debug)]
 pub struct Wire {
-    connection: Connection,
+    /// One to each server, the one that answered last in front.
+    servers: VecDeque<Connection>,
 }
 
 impl Wire {
-    /// Connects to HOST:PORT.
+    /// Connects to all servers that the first of HOST:PORT,HOST:PORT… names.
     ///
     /// # Errors
     /// Nobody listens there.
     pub fn connect(bootstrap: &str) -> Result<Self> {
-        let connection = Connection::connect(bootstrap);
-        let connection = connection.with_context(|| format!("dial {bootstrap}"))?;
-        Ok(Self { connection })
+        let first = bootstrap.split(',').next().unwrap_or_default();
+        let dial =
+            |address: &str| Connection::connect(address).with_context(|| format!("dial {address}"));
+        let request = MetadataRequest::default().with_topics(Some(Vec::new()));
+        let brokers = dial(first)?.call(8, &request)?.brokers;
+        let addresses = brokers.iter().map(|b| format!("{}:{}", b.host, b.port));
+        let servers = addresses.map(|address| dial(&address));
+        Ok(Self {
+            servers: servers.collect::<Result<_>>()?,
+        })
     }
 
-    /// Asks, and as long as the server does not yet know where a topic or a group is, asks again, as
-    /// clients do.
+    fn server(&mut self) -> Result<&mut Connection> {
+        self.servers.front_mut().context("a server")
+    }
+
+    /// Asks, and as long as the server does not know where a topic or a group is, asks the next one, or
+    /// again, as clients do.
     fn ask<R: Request, T>(
         &mut self,
         version: i16,
@@ -48,11 +62,16 @@ impl Wire {
         read: impl Fn(&R::Response) -> Result<T>,
     ) -> Result<T> {
         until("a final answer", DEADLINE, || {
-            let answer = self.connection.call(version, request)?;
-            match read(&answer) {
-                Err(error) if error.downcast_ref().is_some_and(Refused::passes) => Ok(None),
-                read => read.map(Some),
+            for _ in 0..self.servers.len() {
+                let answer = self.server()?.call(version, request)?;
+                match read(&answer) {
+                    Err(error) if error.downcast_ref().is_some_and(Refused::passes) => {
+                        self.servers.rotate_left(1);
+                    }
+                    read => return read.map(Some),
+                }
             }
+            Ok(None)
         })
     }
 }

@@ -3,7 +3,7 @@
 use kop_e2e::apache_kafka::ApacheKafka;
 use kop_e2e::matrix::{self, tools};
 use kop_e2e::scratch::tell;
-use kop_e2e::story;
+use kop_e2e::story::{self, KafkaServer as _};
 
 #[test]
 fn groups_read_each_record_once() {
@@ -17,7 +17,7 @@ fn groups_read_each_record_once() {
 fn each_client_does_what_it_can() {
     tell("apache-kafka-clients", |scratch| {
         let kafka = ApacheKafka::start(scratch, "group.initial.rebalance.delay.ms=0")?;
-        matrix::each_client_does_what_it_can(scratch, &kafka, &[]).map(drop)
+        matrix::each_client_does_what_it_can(scratch, kafka.bootstrap(), &[]).map(drop)
     });
 }
 
@@ -25,6 +25,6 @@ fn each_client_does_what_it_can() {
 fn each_admin_tool_does_what_it_can() {
     tell("apache-kafka-tools", |scratch| {
         let kafka = ApacheKafka::start(scratch, "group.initial.rebalance.delay.ms=0")?;
-        tools::each_tool_does_what_it_can(scratch, &kafka, &[]).map(drop)
+        tools::each_tool_does_what_it_can(scratch, kafka.bootstrap(), &[]).map(drop)
     });
 }

@@ -1,11 +1,12 @@
 //! The gateway on a real Pulsar: the oldest and the newest version, with and without broker
-//! deduplication, in both entry formats, alone and beside native Pulsar clients.
+//! deduplication, in both entry formats, alone and beside native Pulsar clients. All clients: one choice
+//! of each setting's values with another's; `./test matrix` has them all.
 
 use anyhow::{Context, Result, ensure};
 use kop_e2e::clients::{Java, Record, kafka_java, kcat_produce, pulsar_java};
 use kop_e2e::gateway::Gateway;
 use kop_e2e::install::{PULSAR_NEWEST, PULSAR_OLDEST};
-use kop_e2e::matrix::{self, rows, table, tools};
+use kop_e2e::matrix;
 use kop_e2e::pulsar::Pulsar;
 use kop_e2e::scratch::{Scratch, tell};
 use kop_e2e::story::{self, KafkaServer};
@@ -41,31 +42,18 @@ fn beside_native_producers_on_the_newest_pulsar_with_deduplication() {
     });
 }
 
-const NO_DELAY: &[&str] = &["--group-initial-rebalance-delay-ms", "0"];
-
 #[test]
 fn each_client_does_what_it_can_in_format_pulsar() {
     tell("pulsar-clients-pulsar", |scratch| {
-        each_client(scratch, "pulsar")
+        matrix::on_pulsar(scratch, PULSAR_NEWEST, "pulsar", 1)
     });
 }
 
 #[test]
-fn each_client_does_what_it_can_in_format_kafka() {
+fn each_client_does_what_it_can_in_format_kafka_with_three_gateways() {
     tell("pulsar-clients-kafka", |scratch| {
-        each_client(scratch, "kafka")
+        matrix::on_pulsar(scratch, PULSAR_NEWEST, "kafka", 3)
     });
-}
-
-/// The tables are the same for both formats: where they differ, one of the two fails.
-fn each_client(scratch: &Scratch, format: &str) -> Result<()> {
-    let pulsar = Pulsar::start(scratch, PULSAR_NEWEST, &[])?;
-    let mut gateway = Gateway::on_pulsar_with(scratch, "gateway", &pulsar, format, NO_DELAY)?;
-    let clients = matrix::each_client_does_what_it_can(scratch, &gateway, &[])?;
-    let admin = tools::each_tool_does_what_it_can(scratch, &gateway, &[])?;
-    gateway.stop()?;
-    table::check("pulsar", &rows::titles(), &clients)?;
-    table::check("pulsar-tools", &tools::titles(), &admin)
 }
 
 fn both_formats(scratch: &Scratch, pulsar: &Pulsar) -> Result<()> {

@@ -2,7 +2,7 @@
 //! `KOP_TEST_PULSAR` and `KOP_TEST_PULSAR_ADMIN`; ends with the command's status.
 
 use anyhow::{Context, Result, bail};
-use kop_e2e::install::{PULSAR_NEWEST, PULSAR_OLDEST};
+use kop_e2e::install::{PULSAR_LONG_TERM, PULSAR_NEWEST, PULSAR_OLDEST};
 use kop_e2e::pulsar::Pulsar;
 use kop_e2e::scratch::Scratch;
 use std::process::{Command, ExitCode};
@@ -10,11 +10,9 @@ use std::process::{Command, ExitCode};
 fn main() -> Result<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     let wanted = arguments.next().context("with-pulsar VERSION COMMAND…")?;
-    let Some(version) = [PULSAR_OLDEST, PULSAR_NEWEST]
-        .into_iter()
-        .find(|known| *known == wanted)
-    else {
-        bail!("Pulsar {wanted} is not among {PULSAR_OLDEST}, {PULSAR_NEWEST}");
+    const KNOWN: [&str; 3] = [PULSAR_OLDEST, PULSAR_LONG_TERM, PULSAR_NEWEST];
+    let Some(version) = KNOWN.into_iter().find(|known| *known == wanted) else {
+        bail!("Pulsar {wanted} is not among {}", KNOWN.join(", "));
     };
     let command = arguments.next().context("with-pulsar VERSION COMMAND…")?;
     let scratch = Scratch::new(&format!("with-pulsar-{version}"))?;

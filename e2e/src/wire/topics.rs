@@ -57,7 +57,7 @@ impl Wire {
         let request = metadata::MetadataRequest::default()
             .with_topics(Some(vec![wanted]))
             .with_allow_auto_topic_creation(false);
-        let answer = self.connection.call(8, &request)?;
+        let answer = self.server()?.call(8, &request)?;
         let answer = only(&answer.topics)?;
         if answer.error_code == ResponseError::UnknownTopicOrPartition.code() {
             return Ok(None);
@@ -77,6 +77,15 @@ impl Wire {
     pub fn broker(&mut self) -> Result<i32> {
         let request = metadata::MetadataRequest::default().with_topics(Some(Vec::new()));
         self.ask(8, &request, |answer| Ok(only(&answer.brokers)?.node_id.0))
+    }
+
+    /// How many brokers the server knows.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn brokers(&mut self) -> Result<usize> {
+        let request = metadata::MetadataRequest::default().with_topics(Some(Vec::new()));
+        self.ask(8, &request, |answer| Ok(answer.brokers.len()))
     }
 
     /// The value of a topic's setting as it is in force.

@@ -7,12 +7,12 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use kop_e2e::clients::{Java, Record, kafka_java};
-use kop_e2e::gateway::Gateway;
+use kop_e2e::gateways::Gateways;
 use kop_e2e::install::PULSAR_NEWEST;
 use kop_e2e::process::Process;
 use kop_e2e::pulsar::Pulsar;
 use kop_e2e::scratch::{Scratch, tell};
-use kop_e2e::story::{self, KafkaServer};
+use kop_e2e::story;
 use kop_e2e::wait::until;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -29,64 +29,35 @@ const PARTITIONS: i32 = 12;
 /// Records a second.
 const RATE: &str = "rate=300";
 
-/// Gateways by node id, from 1.
-struct Gateways(Vec<Gateway>);
-
-impl Gateways {
-    fn start(scratch: &Scratch, pulsar: &Pulsar, count: i32, format: &str) -> Result<Self> {
-        let gateway = |node: i32| {
-            let (name, node) = (format!("gateway-{node}"), node.to_string());
-            Gateway::on_pulsar_with(scratch, &name, pulsar, format, &["--node-id", &node])
-        };
-        (1..=count).map(gateway).collect::<Result<_>>().map(Self)
-    }
-
-    fn of(&mut self, node: i32) -> &mut Gateway {
-        &mut self.0[node as usize - 1]
-    }
-
-    fn address(&self, node: i32) -> &str {
-        self.0[node as usize - 1].bootstrap()
-    }
-
-    fn bootstrap(&self) -> String {
-        let all: Vec<&str> = self.0.iter().map(Gateway::bootstrap).collect();
-        all.join(",")
-    }
-
-    /// Waits until all of these say that exactly they are in, and agree on who leads what; answers that
-    /// and how long it took.
-    fn agree(&self, nodes: &[i32]) -> Result<(View, Duration)> {
-        let began = Instant::now();
-        let agreed = until(&format!("gateways {nodes:?} alone"), PATIENCE, || {
-            let mut views = Vec::new();
-            for node in nodes {
-                // It may not serve yet.
-                let Ok(view) = view(self.address(*node), TOPIC) else {
-                    return Ok(None);
-                };
-                views.push(view);
-            }
-            let [first, others @ ..] = &views[..] else {
-                bail!("no gateways");
+/// Waits until all of these say that exactly they are in, and agree on who leads what; answers that
+/// and how long it took.
+fn agree(gateways: &Gateways, nodes: &[i32]) -> Result<(View, Duration)> {
+    let began = Instant::now();
+    let agreed = until(&format!("gateways {nodes:?} alone"), PATIENCE, || {
+        let mut views = Vec::new();
+        for node in nodes {
+            // It may not serve yet.
+            let Ok(view) = view(gateways.address(*node)?, TOPIC) else {
+                return Ok(None);
             };
-            let agree = first.nodes == nodes && others.iter().all(|view| view == first);
-            Ok(agree.then(|| first.clone()))
-        })?;
-        Ok((agreed, began.elapsed()))
-    }
+            views.push(view);
+        }
+        let [first, others @ ..] = &views[..] else {
+            bail!("no gateways");
+        };
+        let agree = first.nodes == nodes && others.iter().all(|view| view == first);
+        Ok(agree.then(|| first.clone()))
+    })?;
+    Ok((agreed, began.elapsed()))
 }
 
 #[test]
 fn three_gateways_lose_and_double_nothing_while_they_come_and_go() {
     tell("gateways", |scratch| {
         let pulsar = Pulsar::start(scratch, PULSAR_NEWEST, &[])?;
-        let mut gateways = Gateways::start(scratch, &pulsar, 3, "pulsar")?;
+        let mut gateways = Gateways::start(scratch, &pulsar, 3, "pulsar", &[])?;
         come_and_go(scratch, &mut gateways)?;
-        for node in 1..=3 {
-            gateways.of(node).stop()?;
-        }
-        Ok(())
+        gateways.stop()
     });
 }
 
@@ -98,7 +69,7 @@ fn come_and_go(scratch: &Scratch, gateways: &mut Gateways) -> Result<()> {
         "create",
         &["create", &bootstrap, TOPIC, &PARTITIONS.to_string()],
     )?)?;
-    let (before, _) = gateways.agree(&[1, 2, 3])?;
+    let (before, _) = agree(gateways, &[1, 2, 3])?;
     eprintln!("{before:?}");
     for node in 1..=3 {
         ensure!(
@@ -109,8 +80,8 @@ fn come_and_go(scratch: &Scratch, gateways: &mut Gateways) -> Result<()> {
 
     // One group with the gateway that is killed as its coordinator, one with the one that is stopped.
     let groups = [
-        group_of(gateways.address(1), 2)?,
-        group_of(gateways.address(1), 3)?,
+        group_of(gateways.address(1)?, 2)?,
+        group_of(gateways.address(1)?, 3)?,
     ];
     let member = |group: &str, n: u32| {
         let arguments = ["consume", &bootstrap, TOPIC, group];
@@ -122,8 +93,8 @@ fn come_and_go(scratch: &Scratch, gateways: &mut Gateways) -> Result<()> {
     story::wait_for_assignments(&mut lone)?;
     let commits = Commits::watch(
         (1..=3)
-            .map(|node| gateways.address(node).to_owned())
-            .collect(),
+            .map(|node| gateways.address(node).map(str::to_owned))
+            .collect::<Result<_>>()?,
         &groups,
     );
 
@@ -183,29 +154,29 @@ fn ends_and_beginnings(
     let mut load = Load::default();
     load.goes_on(producer, "at the start")?;
 
-    gateways.of(2).kill()?;
-    let (view, took) = gateways.agree(&[1, 3])?;
+    gateways.of(2)?.kill()?;
+    let (view, took) = agree(gateways, &[1, 3])?;
     risen(before, &view)?;
     eprintln!("killed: out after {took:?}");
     load.goes_on(producer, "killed")?;
 
-    gateways.of(2).begin_again()?;
-    gateways.of(2).ready()?;
-    let (back, took) = gateways.agree(&[1, 2, 3])?;
+    gateways.of(2)?.begin_again()?;
+    gateways.of(2)?.ready()?;
+    let (back, took) = agree(gateways, &[1, 2, 3])?;
     risen(&view, &back)?;
     eprintln!("back: in {took:?} after it was ready");
     load.goes_on(producer, "back")?;
 
     let began = Instant::now();
-    gateways.of(3).stop()?;
+    gateways.of(3)?.stop()?;
     eprintln!("stopped gently in {:?}", began.elapsed());
-    let (view, _) = gateways.agree(&[1, 2])?;
+    let (view, _) = agree(gateways, &[1, 2])?;
     risen(&back, &view)?;
     load.goes_on(producer, "stopped")?;
 
-    gateways.of(3).begin_again()?;
-    gateways.of(3).ready()?;
-    gateways.agree(&[1, 2, 3])?;
+    gateways.of(3)?.begin_again()?;
+    gateways.of(3)?.ready()?;
+    agree(gateways, &[1, 2, 3])?;
     load.goes_on(producer, "back as well")
 }
 

@@ -14,7 +14,8 @@ use kop_e2e::wait::until;
 use kop_e2e::wire::{Connection, NOBODY, batch, text};
 use std::time::Instant;
 
-use super::{Gateways, PATIENCE, TOPIC, group_of};
+use super::{PATIENCE, TOPIC, agree, group_of};
+use kop_e2e::gateways::Gateways;
 
 const ROUNDS: usize = 3;
 
@@ -22,25 +23,24 @@ const ROUNDS: usize = 3;
 fn a_gateway_that_was_frozen_answers_nothing_that_is_no_longer_its_own() {
     tell("zombie", |scratch| {
         let pulsar = Pulsar::start(scratch, PULSAR_NEWEST, &[])?;
-        let mut gateways = Gateways::start(scratch, &pulsar, 2, "kafka")?;
+        let mut gateways = Gateways::start(scratch, &pulsar, 2, "kafka", &[])?;
         frozen(scratch, &mut gateways)?;
-        gateways.of(1).stop()?;
-        gateways.of(2).stop()
+        gateways.stop()
     });
 }
 
 fn frozen(_: &Scratch, gateways: &mut Gateways) -> Result<()> {
-    Connection::connect(gateways.address(2))?.create(TOPIC, 6)?;
-    let (view, _) = gateways.agree(&[1, 2])?;
+    Connection::connect(gateways.address(2)?)?.create(TOPIC, 6)?;
+    let (view, _) = agree(gateways, &[1, 2])?;
     let led = view.leaders.iter().position(|leader| leader.node == 1);
     let partition = i32::try_from(led.context("gateway 1 leads a partition")?)?;
-    let group = group_of(gateways.address(2), 1)?;
+    let group = group_of(gateways.address(2)?, 1)?;
     let mut written: Vec<String> = Vec::new();
     let mut committed = 0;
     for round in 0..ROUNDS {
         // The frozen one leads again, and coordinates.
-        gateways.agree(&[1, 2])?;
-        let first = gateways.address(1).to_owned();
+        agree(gateways, &[1, 2])?;
+        let first = gateways.address(1)?.to_owned();
         let mut client = Connection::connect(&first)?;
         write(&mut client, partition, &mut written)?;
         committed += 1;
@@ -48,13 +48,13 @@ fn frozen(_: &Scratch, gateways: &mut Gateways) -> Result<()> {
             Ok((client.commit(&group, TOPIC, committed, "")? == 0).then_some(()))
         })?;
 
-        gateways.of(1).freeze()?;
+        gateways.of(1)?.freeze()?;
         let began = Instant::now();
         let mut waiting = Waiting::new(&first)?;
         let late = committed + 100;
         waiting.ask(&group, (partition, &format!("zombie-{round}")), late)?;
-        let second = gateways.address(2).to_owned();
-        gateways.agree(&[2])?;
+        let second = gateways.address(2)?.to_owned();
+        agree(gateways, &[2])?;
         let mut other = Connection::connect(&second)?;
         write(&mut other, partition, &mut written)?;
         eprintln!("frozen: written elsewhere after {:?}", began.elapsed());
@@ -63,7 +63,7 @@ fn frozen(_: &Scratch, gateways: &mut Gateways) -> Result<()> {
             Ok((other.commit(&group, TOPIC, committed, "")? == 0).then_some(()))
         })?;
 
-        gateways.of(1).thaw()?;
+        gateways.of(1)?.thaw()?;
         let answers = waiting.answers()?;
         eprintln!("thawed: {answers:?}");
         // It may be the leader again by the time that it answers; then what it says has to stand.
@@ -80,7 +80,7 @@ fn frozen(_: &Scratch, gateways: &mut Gateways) -> Result<()> {
                 "{offset} is committed no longer, but {before}"
             );
         }
-        let (_, took) = gateways.agree(&[1, 2])?;
+        let (_, took) = agree(gateways, &[1, 2])?;
         eprintln!("in again after {took:?}");
         for address in [&first, &second] {
             read(address, partition, &written)?;
