@@ -71,7 +71,9 @@ class KafkaPython(Client):
         # Its listeners cannot commit; it does so by itself before partitions go to another member.
         consumer = self.consumer(group_id=group, client_id=member, enable_auto_commit=True)
         consumer.subscribe([topic])
-        self.members[member] = Member(consumer, lambda c: records(c.poll(100)), KafkaConsumer.close)
+        # Longer than anything takes: where a poll ends in the middle of a rebalance that new metadata began, this
+        # client takes the rebalance as done, never looks at its assignment and stands still (seen with 3.0.12).
+        self.members[member] = Member(consumer, lambda c: records(c.poll(2000)), KafkaConsumer.close)
 
     def create(self, topic, partitions, settings):
         wanted = NewTopic(topic, num_partitions=partitions, replication_factor=1, topic_configs=settings)

@@ -255,6 +255,13 @@ impl Catalog for Store {
         }
     }
 
+    async fn find_anew(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {
+        match self {
+            Self::Embedded(store) => store.find_anew(topic).await,
+            Self::Pulsar(store) => store.find_anew(topic).await,
+        }
+    }
+
     async fn find(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {
         match self {
             Self::Embedded(store) => store.find(topic).await,

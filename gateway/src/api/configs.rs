@@ -121,11 +121,11 @@ pub(super) fn unconfigured(config: &Config) -> Config {
     store.validate().unwrap_or_else(|_| config.clone())
 }
 
-/// The topic that a resource names.
+/// The topic that a resource names, as another gateway may have configured it just now.
 pub(super) async fn topic(call: &Call, name: &str) -> Result<Topic, Refusal> {
     let name = TopicName::new(name)
         .map_err(|error| Refusal::new(ResponseError::InvalidTopicException, error.to_string()))?;
-    let found = call.gateway.store.find(&name).await?;
+    let found = call.gateway.store.find_anew(&name).await?;
     found.ok_or_else(|| ResponseError::UnknownTopicOrPartition.into())
 }
 

@@ -31,10 +31,11 @@ impl<C: Catalog> Coordination<C> {
         let mut forgotten = stream::iter(0..partitions)
             .map(|index| async move { (index, self.forget_in(index, topic).await) })
             .buffer_unordered(ASKED_AT_ONCE);
-        let mut offsets = 0;
+        let (mut offsets, mut of_others) = (0, 0);
         while let Some((partition, forgotten)) = forgotten.next().await {
             match forgotten {
                 Ok(count) => offsets += count,
+                Err(CoordinationError::NotCoordinator) => of_others += 1,
                 Err(cause) => {
                     warn!(%topic, partition, %cause, "offsets of a deleted topic stay in a shard");
                 }
@@ -42,6 +43,10 @@ impl<C: Catalog> Coordination<C> {
         }
         if offsets > 0 {
             info!(%topic, offsets, "offsets of a deleted topic removed");
+        }
+        if of_others > 0 {
+            let shards = of_others;
+            info!(%topic, shards, "other gateways coordinate groups whose offsets of a deleted topic expire only");
         }
     }
 

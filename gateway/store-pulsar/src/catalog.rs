@@ -408,6 +408,12 @@ impl Catalog for PulsarStore {
         config::supports(config, &self.shared.options.topic_defaults)
     }
 
+    async fn find_anew(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {
+        let Shared { topics, naming, .. } = &*self.shared;
+        topics.forget(&naming.topic(topic));
+        self.find(topic).await
+    }
+
     async fn find(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {
         let known = self.known(topic).await;
         Ok(known

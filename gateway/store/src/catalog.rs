@@ -59,6 +59,15 @@ pub trait Catalog: Send + Sync + 'static {
         topic: &TopicName,
     ) -> impl Future<Output = Result<Option<Topic>, CatalogError>> + Send;
 
+    /// As [`Self::find`], and as it is now: not as it was a moment ago where an engine that shares its
+    /// topics with other processes remembers them for a while.
+    fn find_anew(
+        &self,
+        topic: &TopicName,
+    ) -> impl Future<Output = Result<Option<Topic>, CatalogError>> + Send {
+        self.find(topic)
+    }
+
     /// All topics, internal ones included, ordered by name.
     fn list(&self) -> impl Future<Output = Result<Vec<Topic>, CatalogError>> + Send;
 
