@@ -57,7 +57,10 @@ pub(super) fn log_dirs(story: &mut Story<'_>) -> Result<()> {
         .find(|line| line.starts_with('{'))
         .unwrap_or_default();
     let found: serde_json::Value = serde_json::from_str(json)?;
-    let partition = found.pointer("/brokers/0/logDirs/0/partitions/0");
+    // In the directory of its leader.
+    let brokers = found.get("brokers").and_then(|brokers| brokers.as_array());
+    let mut brokers = brokers.into_iter().flatten();
+    let partition = brokers.find_map(|broker| broker.pointer("/logDirs/0/partitions/0"));
     let name = partition.and_then(|p| p.get("partition")?.as_str());
     let size = partition.and_then(|p| p.get("size")?.as_i64());
     ensure!(
@@ -77,7 +80,8 @@ pub(super) fn cluster(story: &mut Story<'_>) -> Result<()> {
     let all = story
         .tools
         .output(class, &["list-endpoints", "--bootstrap-server", &server])?;
-    let (host, port) = server.split_once(':').unwrap_or_default();
+    let first = server.split(',').next().unwrap_or_default();
+    let (host, port) = first.split_once(':').unwrap_or_default();
     let broker = story.wire.broker()?.to_string();
     super::line_of(&all, &[&broker, host, port]).map(drop)
 }

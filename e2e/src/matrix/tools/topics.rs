@@ -1,6 +1,7 @@
 //! `kafka-topics.sh`, and `kafka-configs.sh` of topics.
 
-use super::{Story, holds};
+use super::{PATIENCE, Story, holds};
+use crate::wait::until;
 use anyhow::{Result, ensure};
 
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
@@ -35,8 +36,10 @@ pub(super) fn grow(story: &mut Story<'_>) -> Result<()> {
     let topic = story.topic.clone();
     story.wire.create(&topic, 3, &[])?;
     story.run(TOPICS, &["--alter", "--topic", &topic, "--partitions", "5"])?;
-    let found = story.wire.partitions(&topic)?;
-    ensure!(found == Some(5), "{found:?} partitions, not 5");
+    // One of several gateways may not have heard of it yet.
+    until("5 partitions", PATIENCE, || {
+        Ok((story.wire.partitions(&topic)? == Some(5)).then_some(()))
+    })?;
     let fewer = story.run(TOPICS, &["--alter", "--topic", &topic, "--partitions", "4"]);
     ensure!(fewer.is_err(), "the topic shrank");
     Ok(())
@@ -46,7 +49,7 @@ pub(super) fn delete(story: &mut Story<'_>) -> Result<()> {
     let topic = story.topic.clone();
     story.wire.create(&topic, 3, &[])?;
     story.run(TOPICS, &["--delete", "--topic", &topic])?;
-    crate::wait::until("the end of the topic", super::PATIENCE, || {
+    until("the end of the topic", PATIENCE, || {
         Ok(story.wire.partitions(&topic)?.is_none().then_some(()))
     })
 }
