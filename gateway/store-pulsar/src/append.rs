@@ -50,8 +50,8 @@ pub(crate) struct Append {
 
 /// What a writer is asked for.
 pub(crate) enum Asked {
-    /// To append a batch.
-    Append(Append),
+    /// To append a batch. Boxed, because a channel has room for 32 of these from the beginning.
+    Append(Box<Append>),
     /// To tell which producers it knows.
     Producers(oneshot::Sender<Vec<ActiveProducer>>),
 }
@@ -142,7 +142,7 @@ impl Writer {
             }
             match self.event(&mut life, drained).await {
                 Event::Receipt(receipt) => self.answered(receipt).await,
-                Event::Asked(Asked::Append(append)) => self.waiting = Some(append),
+                Event::Asked(Asked::Append(append)) => self.waiting = Some(*append),
                 // Whoever asked may have gone.
                 Event::Asked(Asked::Producers(reply)) => {
                     let _ = reply.send(self.history.state().active());
@@ -210,7 +210,8 @@ impl Writer {
 
     async fn admit(&mut self, batch: &Batch) -> Result<Admission, AppendError> {
         if self.owned.is_none() {
-            self.take().await?;
+            // Boxed, as all that is seldom done: the task of an idle partition holds no room for it.
+            Box::pin(self.take()).await?;
         }
         let header = batch.header();
         if !header.is_idempotent() || self.history.follows_in_flight(header) {
@@ -220,7 +221,7 @@ impl Writer {
             return Ok(Admission::Later);
         }
         while self.history.must_read(header, &self.log.shared) {
-            self.read_history().await?;
+            Box::pin(self.read_history()).await?;
         }
         match self.history.state().check(header)? {
             Verdict::Write => Ok(Admission::Send),
@@ -349,7 +350,7 @@ impl Writer {
                 base: anchor.index + 1,
                 end: anchor.index + 1 + messages,
             },
-            _ => self.look_up(position, messages).await?,
+            _ => Box::pin(self.look_up(position, messages)).await?,
         };
         let rises = self.anchor.is_none_or(|anchor| span.base > anchor.index);
         if !rises || span.end - span.base != messages {
@@ -486,7 +487,7 @@ impl Writer {
         let mut refused: Vec<Append> = in_flight.chain(self.waiting.take()).collect();
         while let Ok(asked) = self.inbox.try_recv() {
             match asked {
-                Asked::Append(append) => refused.push(append),
+                Asked::Append(append) => refused.push(*append),
                 Asked::Producers(_) => {}
             }
         }

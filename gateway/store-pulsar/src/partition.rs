@@ -176,7 +176,7 @@ impl Partition for PulsarPartition {
         let (reply, answer) = oneshot::channel();
         self.log
             .appends
-            .send(Asked::Append(Append { batch, reply }))
+            .send(Asked::Append(Box::new(Append { batch, reply })))
             .map_err(|_| self.gone())?;
         answer.await.unwrap_or_else(|_| Err(self.gone()))
     }

@@ -55,7 +55,8 @@ async fn read(log: &Log, reader: Reader, from: ReaderStart) {
     loop {
         let opened = match reader.take() {
             Some(reader) => Ok(reader),
-            None => open(log, next).await,
+            // Boxed: the task holds no room for what is seldom done.
+            None => Box::pin(open(log, next)).await,
         };
         let ended = match opened {
             Ok(reader) => {
