@@ -7,8 +7,12 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Future;
 import java.util.stream.Collectors;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
@@ -25,14 +29,16 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * Kafka's Java client that writes and reads records to the byte.
  *
  * <pre>
+ * create BOOTSTRAP TOPIC:PARTITIONS…    created TOPIC
  * write  BOOTSTRAP TOPIC FILE           acked PARTITION OFFSET, in the order of the file
- * read   BOOTSTRAP TOPIC                at PARTITION OFFSET RECORD, all there is; before it begin and end PARTITION OFFSET
- * assign BOOTSTRAP TOPIC GROUP COUNT    as read, but without joining from where the group has committed, COUNT records
- *                                       of each partition, which it then commits, with a text
- * texts  BOOTSTRAP TOPIC GROUP          committed PARTITION OFFSET TEXT
+ * read   BOOTSTRAP TOPIC…               TOPIC at PARTITION OFFSET RECORD, all there is; before it, for each partition,
+ *                                       TOPIC begin PARTITION OFFSET and TOPIC end PARTITION OFFSET
+ * assign BOOTSTRAP TOPIC GROUP COUNT    as read, but without joining, from where the group has committed on (else from
+ *                                       0), COUNT records of each partition, which it then commits, with a text
+ * texts  BOOTSTRAP GROUP:TOPIC…         GROUP TOPIC PARTITION OFFSET TEXT: what the group has committed
  * </pre>
  *
- * The lines of FILE are {@code codec NAME}, {@code flush} (which ends the batch), {@code PARTITION RECORD}. A RECORD is
+ * The lines of FILE are {@code codec NAME}, {@code flush} (which ends the batches), {@code PARTITION RECORD}. A RECORD is
  * {@code TIMESTAMP KEY VALUE [NAME=VALUE]…}, each in hexadecimal behind an x, null as a hyphen. Ends with {@code done}.
  */
 public final class ExactRecords {
@@ -42,14 +48,30 @@ public final class ExactRecords {
     public static void main(String[] args) throws Exception {
         StringBuilder out = new StringBuilder();
         switch (args[0]) {
+            case "create" -> create(args[1], rest(args, 2), out);
             case "write" -> write(args[1], args[2], Path.of(args[3]), out);
-            case "read" -> read(args[1], args[2], out);
+            case "read" -> read(args[1], rest(args, 2), out);
             case "assign" -> assign(args[1], args[2], args[3], Integer.parseInt(args[4]), out);
-            case "texts" -> texts(args[1], args[2], args[3], out);
+            case "texts" -> texts(args[1], rest(args, 2), out);
             default -> throw new IllegalArgumentException(args[0]);
         }
         System.out.print(out.append("done\n"));
         System.out.flush();
+    }
+
+    private static List<String> rest(String[] args, int from) {
+        return List.of(args).subList(from, args.length);
+    }
+
+    private static void create(String bootstrap, List<String> topics, StringBuilder out) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
+            for (String topic : topics) {
+                String[] wanted = topic.split(":");
+                NewTopic made = new NewTopic(wanted[0], Optional.of(Integer.parseInt(wanted[1])), Optional.empty());
+                admin.createTopics(List.of(made)).all().get();
+                out.append("created ").append(wanted[0]).append('\n');
+            }
+        }
     }
 
     private static void write(String bootstrap, String topic, Path file, StringBuilder out) throws Exception {
@@ -104,18 +126,20 @@ public final class ExactRecords {
                 .collect(Collectors.toList());
     }
 
-    private static void read(String bootstrap, String topic, StringBuilder out) {
+    private static void read(String bootstrap, List<String> topics, StringBuilder out) {
         try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap, null)) {
-            for (TopicPartition partition : partitions(consumer, topic)) {
-                List<TopicPartition> only = List.of(partition);
-                long begin = consumer.beginningOffsets(only).get(partition);
-                long end = consumer.endOffsets(only).get(partition);
-                out.append("begin ").append(partition.partition()).append(' ').append(begin).append('\n');
-                out.append("end ").append(partition.partition()).append(' ').append(end).append('\n');
-                consumer.assign(only);
-                consumer.seek(partition, begin);
-                while (consumer.position(partition) < end) {
-                    consumer.poll(POLL).forEach(record -> say(record, out));
+            for (String topic : topics) {
+                for (TopicPartition partition : partitions(consumer, topic)) {
+                    List<TopicPartition> only = List.of(partition);
+                    long begin = consumer.beginningOffsets(only).get(partition);
+                    long end = consumer.endOffsets(only).get(partition);
+                    out.append(topic).append(" begin ").append(partition.partition()).append(' ').append(begin).append('\n');
+                    out.append(topic).append(" end ").append(partition.partition()).append(' ').append(end).append('\n');
+                    consumer.assign(only);
+                    consumer.seek(partition, begin);
+                    while (consumer.position(partition) < end) {
+                        consumer.poll(POLL).forEach(record -> say(record, out));
+                    }
                 }
             }
         }
@@ -124,7 +148,7 @@ public final class ExactRecords {
     private static void assign(String bootstrap, String topic, String group, int count, StringBuilder out) {
         try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap, group)) {
             List<TopicPartition> all = partitions(consumer, topic);
-            Map<TopicPartition, OffsetAndMetadata> committed = consumer.committed(new java.util.HashSet<>(all));
+            Map<TopicPartition, OffsetAndMetadata> committed = consumer.committed(Set.copyOf(all));
             for (TopicPartition partition : all) {
                 OffsetAndMetadata from = committed.get(partition);
                 consumer.assign(List.of(partition));
@@ -145,18 +169,22 @@ public final class ExactRecords {
         }
     }
 
-    private static void texts(String bootstrap, String topic, String group, StringBuilder out) {
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap, group)) {
-            for (TopicPartition partition : partitions(consumer, topic)) {
-                OffsetAndMetadata at = consumer.committed(java.util.Set.of(partition)).get(partition);
-                out.append("committed ").append(partition.partition()).append(' ')
-                        .append(at == null ? "- -" : at.offset() + " " + at.metadata()).append('\n');
+    private static void texts(String bootstrap, List<String> pairs, StringBuilder out) {
+        for (String pair : pairs) {
+            String group = pair.split(":")[0];
+            String topic = pair.split(":")[1];
+            try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap, group)) {
+                for (TopicPartition partition : partitions(consumer, topic)) {
+                    OffsetAndMetadata at = consumer.committed(Set.of(partition)).get(partition);
+                    out.append(group).append(' ').append(topic).append(' ').append(partition.partition()).append(' ')
+                            .append(at == null ? "- -" : at.offset() + " " + at.metadata()).append('\n');
+                }
             }
         }
     }
 
     private static void say(ConsumerRecord<byte[], byte[]> record, StringBuilder out) {
-        out.append("at ").append(record.partition()).append(' ').append(record.offset()).append(' ')
+        out.append(record.topic()).append(" at ").append(record.partition()).append(' ').append(record.offset()).append(' ')
                 .append(record.timestamp()).append(' ').append(text(record.key())).append(' ').append(text(record.value()));
         for (Header header : record.headers()) {
             out.append(' ').append(text(header.key().getBytes(StandardCharsets.UTF_8))).append('=')

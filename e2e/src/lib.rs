@@ -8,6 +8,7 @@ pub mod bench;
 pub mod capture;
 pub mod clients;
 pub mod cluster;
+pub mod exact;
 pub mod gateway;
 pub mod gateways;
 pub mod install;

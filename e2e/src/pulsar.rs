@@ -239,7 +239,7 @@ impl Pulsar {
         if self.token.is_some() {
             arguments.extend(["-H", &header]);
         }
-        until("namespace public/default", Duration::from_secs(120), || {
+        until("namespace public/default", Duration::from_secs(300), || {
             if let Some(status) = self.process.ended()? {
                 bail!("Pulsar {} ended: {status}", self.version);
             }
