@@ -34,7 +34,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
  * produce   BOOTSTRAP TOPIC FIRST COUNT PREFIX    acked PARTITION OFFSET VALUE, in order of acknowledgement;
  *                                                  waited MILLISECONDS before it, where that is long;
  *                                                  sent COUNT, where rate=RECORDS A SECOND is among the settings:
- *                                                  it then goes on until its standard input ends, for COUNT at most
+ *                                                  it then goes on until its standard input ends, for COUNT at most;
+ *                                                  with partitions=COUNT to one after another, as Numbered says
  * consume   BOOTSTRAP TOPIC GROUP                 assigned PARTITION…; got PARTITION OFFSET KEY VALUE
  * read      BOOTSTRAP TOPIC                       got …, of every partition from its beginning to its present end
  * committed BOOTSTRAP TOPIC GROUP                 committed PARTITION OFFSET; end PARTITION OFFSET
@@ -111,15 +112,18 @@ public final class KafkaRecords {
         AtomicBoolean stop = rate == null ? new AtomicBoolean() : atEndOfInput();
         long between = rate == null ? 0 : 1_000_000_000L / Long.parseLong(rate);
         long began = System.nanoTime();
+        int partitions = Integer.parseInt(settings.getOrDefault("partitions", "0"));
+        settings.remove("partitions");
         properties.putAll(settings);
         AtomicBoolean failed = new AtomicBoolean();
         try (KafkaProducer<String, String> producer = new KafkaProducer<>(properties)) {
             int i = first;
             for (; i < first + count && !stop.get(); i++) {
                 LockSupport.parkNanos(began + (i - first) * between - System.nanoTime());
-                String value = prefix + "-" + i;
+                Integer partition = partitions == 0 ? null : i % partitions;
+                String value = partition == null ? prefix + "-" + i : Numbered.value(prefix, partition, i / partitions);
                 long sent = System.nanoTime();
-                producer.send(new ProducerRecord<>(topic, "key-" + i, value), (placed, error) -> {
+                producer.send(new ProducerRecord<>(topic, partition, "key-" + i, value), (placed, error) -> {
                     long waited = (System.nanoTime() - sent) / 1_000_000;
                     if (rate != null && waited > 100) {
                         say("waited " + waited);

@@ -1,12 +1,17 @@
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
+import org.apache.pulsar.client.api.CompressionType;
 import org.apache.pulsar.client.api.Consumer;
 import org.apache.pulsar.client.api.Message;
+import org.apache.pulsar.client.api.MessageIdAdv;
 import org.apache.pulsar.client.api.Producer;
 import org.apache.pulsar.client.api.PulsarClient;
 import org.apache.pulsar.client.api.Schema;
@@ -17,6 +22,9 @@ import org.apache.pulsar.client.api.SubscriptionInitialPosition;
  *
  * <pre>
  * produce URL TOPIC PREFIX BATCHED PER_SECOND   acked VALUE; goes on until its standard input ends
+ * number  URL TOPIC PARTITIONS FIRST PER_SECOND stored PRODUCER PARTITION NUMBER LEDGER ENTRY INDEX; goes on until its
+ *                                               standard input ends. To each partition of the topic write producers
+ *                                               FIRST (batches), FIRST + 1 (single) and FIRST + 2 (batches with LZ4)
  * consume URL TOPIC COUNT                       got KEY VALUE NAME=VALUE,…; from the earliest message, COUNT of them
  * </pre>
  *
@@ -27,6 +35,7 @@ public final class PulsarRecords {
         try (PulsarClient client = PulsarClient.builder().serviceUrl(args[1]).build()) {
             switch (args[0]) {
                 case "produce" -> produce(client, args[2], args[3], Boolean.parseBoolean(args[4]), Integer.parseInt(args[5]));
+                case "number" -> number(client, args[2], Integer.parseInt(args[3]), Integer.parseInt(args[4]), Integer.parseInt(args[5]));
                 case "consume" -> consume(client, args[2], Integer.parseInt(args[3]));
                 default -> throw new IllegalArgumentException(args[0]);
             }
@@ -42,18 +51,8 @@ public final class PulsarRecords {
 
     private static void produce(PulsarClient client, String topic, String prefix, boolean batched, int perSecond)
             throws Exception {
-        AtomicBoolean stop = new AtomicBoolean();
+        AtomicBoolean stop = atEndOfInput();
         AtomicBoolean failed = new AtomicBoolean();
-        Thread input = new Thread(() -> {
-            try {
-                while (System.in.read() >= 0) {}
-            } catch (java.io.IOException closed) {
-                // the end of the input by another way
-            }
-            stop.set(true);
-        });
-        input.setDaemon(true);
-        input.start();
         Semaphore inFlight = new Semaphore(500);
         try (Producer<byte[]> producer = client.newProducer(Schema.BYTES)
                 .topic(topic)
@@ -85,6 +84,80 @@ public final class PulsarRecords {
                 }
             }
             producer.flush();
+        }
+        if (failed.get()) {
+            System.exit(1);
+        }
+    }
+
+    /** Becomes true when standard input ends. */
+    private static AtomicBoolean atEndOfInput() {
+        AtomicBoolean ended = new AtomicBoolean();
+        Thread input = new Thread(() -> {
+            try {
+                while (System.in.read() >= 0) {}
+            } catch (java.io.IOException closed) {
+                // the end of the input by another way
+            }
+            ended.set(true);
+        });
+        input.setDaemon(true);
+        input.start();
+        return ended;
+    }
+
+    private static void number(PulsarClient client, String topic, int partitions, int first, int perSecond)
+            throws Exception {
+        final int kinds = 3;
+        AtomicBoolean stop = atEndOfInput();
+        AtomicBoolean failed = new AtomicBoolean();
+        List<Producer<byte[]>> producers = new ArrayList<>();
+        for (int i = 0; i < partitions * kinds; i++) {
+            int kind = i / partitions;
+            producers.add(client.newProducer(Schema.BYTES)
+                    .topic(topic + "-partition-" + i % partitions)
+                    .enableBatching(kind != 1)
+                    .batchingMaxPublishDelay(20, TimeUnit.MILLISECONDS)
+                    .compressionType(kind == 2 ? CompressionType.LZ4 : CompressionType.NONE)
+                    .sendTimeout(0, TimeUnit.SECONDS)   // goes on for as long as the broker is away
+                    .blockIfQueueFull(true)
+                    .create());
+        }
+        Semaphore inFlight = new Semaphore(5000);
+        int[] numbers = new int[producers.size()];
+        Random random = new Random(first);
+        long started = System.nanoTime();
+        for (int i = 0; !stop.get(); ) {
+            // Several to one, so that there are batches.
+            int which = random.nextInt(producers.size());
+            for (int several = random.nextInt(6); several >= 0; several--, i++) {
+                int partition = which % partitions;
+                String producer = String.valueOf(first + which / partitions);
+                int number = numbers[which]++;
+                inFlight.acquire();
+                producers.get(which)
+                        .newMessage()
+                        .value(Numbered.value(producer, partition, number).getBytes(StandardCharsets.UTF_8))
+                        .sendAsync()
+                        .whenComplete((id, error) -> {
+                            inFlight.release();
+                            if (error == null) {
+                                MessageIdAdv at = (MessageIdAdv) id;
+                                say("stored " + producer + " " + partition + " " + number + " " + at.getLedgerId() + " "
+                                        + at.getEntryId() + " " + at.getBatchIndex());
+                            } else if (failed.compareAndSet(false, true)) {
+                                System.err.println("not stored: " + producer + " " + partition + " " + number + ": " + error);
+                            }
+                        });
+            }
+            long wait = started + i * 1_000_000_000L / perSecond - System.nanoTime();
+            if (wait > 0) {
+                TimeUnit.NANOSECONDS.sleep(wait);
+            }
+        }
+        for (Producer<byte[]> producer : producers) {
+            producer.flush();
+            producer.close();
         }
         if (failed.get()) {
             System.exit(1);

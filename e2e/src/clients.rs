@@ -7,6 +7,9 @@ use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
 
+/// What clients under test may have in common.
+const NUMBERED: &str = "Numbered.java";
+
 /// A record that a consumer printed, or that a producer was told it has written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Record {
@@ -89,7 +92,8 @@ pub fn kafka_class(
     name: &str,
     arguments: &[&str],
 ) -> Result<Process> {
-    let classes = install::compiled(class, &release.jars()?)?;
+    let sources = [&format!("{class}.java"), NUMBERED];
+    let classes = install::compiled_all("", class, &sources, &release.jars()?)?;
     let mut command = install::driver_java(&classes)?;
     command.arg(class).args(arguments);
     Process::start(name, command, scratch.path())
@@ -114,7 +118,9 @@ pub fn pulsar_class(
     arguments: &[&str],
 ) -> Result<Process> {
     let logging = install::checkout().join("e2e/clients/log4j2.yaml");
-    let classes = install::compiled(class, &install::jars("pulsar", PULSAR_NEWEST)?)?;
+    let sources = [&format!("{class}.java"), NUMBERED];
+    let jars = install::jars("pulsar", PULSAR_NEWEST)?;
+    let classes = install::compiled_all("", class, &sources, &jars)?;
     let mut command = install::java()?;
     command
         .args([

@@ -6,6 +6,7 @@
 pub mod apache_kafka;
 pub mod bench;
 pub mod capture;
+pub mod chaos;
 pub mod clients;
 pub mod cluster;
 pub mod exact;
@@ -17,6 +18,7 @@ pub mod load;
 pub mod matrix;
 pub mod process;
 pub mod pulsar;
+pub mod random;
 pub mod scratch;
 pub mod story;
 pub mod stub;

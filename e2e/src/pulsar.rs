@@ -6,8 +6,9 @@ use crate::scratch::{Scratch, free_ports};
 use crate::wait::until;
 use crate::{clients, install};
 use anyhow::{Result, bail};
+use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Packages that Pulsar reaches into by reflection.
@@ -21,6 +22,29 @@ const OPENED: &[&str] = &[
     "java.base/sun.net",
     "java.management/sun.management",
     "jdk.management/com.sun.management.internal",
+];
+
+const JAVA: &[&str] = &[
+    "-Xms128m",
+    "-Xmx768m",
+    "-XX:MaxDirectMemorySize=768m",
+    "-XX:+UseG1GC",
+];
+
+/// What starts it; the bookie's port follows.
+const STANDALONE: &[&str] = &[
+    "-Djava.net.preferIPv4Stack=true",
+    "-Dlog4j.configurationFile=log4j2.yaml",
+    "-Dlog4j.shutdownHookEnabled=false",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+    "-Dbookkeeper.metadata.bookie.drivers=org.apache.pulsar.metadata.bookkeeper.PulsarMetadataBookieDriver",
+    "-Dbookkeeper.metadata.client.drivers=org.apache.pulsar.metadata.bookkeeper.PulsarMetadataClientDriver",
+    "org.apache.pulsar.PulsarStandaloneStarter",
+    "--no-functions-worker",
+    "--no-stream-storage",
+    "--advertised-address",
+    "127.0.0.1",
+    "--bookkeeper-port",
 ];
 
 /// What the gateway asks of a broker, and a retention: Kafka consumers are not Pulsar subscriptions,
@@ -87,6 +111,10 @@ impl Home {
 #[derive(Debug)]
 pub struct Pulsar {
     version: &'static str,
+    name: String,
+    arguments: Vec<OsString>,
+    data: PathBuf,
+    logs: PathBuf,
     process: Process,
     service: u16,
     web: u16,
@@ -184,45 +212,27 @@ impl Pulsar {
         let conf = data.join("standalone.conf");
         std::fs::write(&conf, text)?;
 
-        let mut command = install::java()?;
-        command
-            .arg("-cp")
-            .arg(format!("{}:{jars}", given.display()));
-        command.args([
-            "-Xms128m",
-            "-Xmx768m",
-            "-XX:MaxDirectMemorySize=768m",
-            "-XX:+UseG1GC",
-        ]);
+        let mut arguments: Vec<OsString> = vec!["-cp".into()];
+        arguments.push(format!("{}:{jars}", given.display()).into());
+        arguments.extend(JAVA.iter().map(OsString::from));
         for package in OPENED {
-            command.args(["--add-opens", &format!("{package}=ALL-UNNAMED")]);
+            arguments.push("--add-opens".into());
+            arguments.push(format!("{package}=ALL-UNNAMED").into());
         }
-        command
-            .args([
-                "-Djava.net.preferIPv4Stack=true",
-                "-Dlog4j.configurationFile=log4j2.yaml",
-                "-Dlog4j.shutdownHookEnabled=false",
-                "-Dio.netty.tryReflectionSetAccessible=true",
-                "-Dbookkeeper.metadata.bookie.drivers=org.apache.pulsar.metadata.bookkeeper.PulsarMetadataBookieDriver",
-                "-Dbookkeeper.metadata.client.drivers=org.apache.pulsar.metadata.bookkeeper.PulsarMetadataClientDriver",
-                "org.apache.pulsar.PulsarStandaloneStarter",
-                "--no-functions-worker",
-                "--no-stream-storage",
-                "--advertised-address",
-                "127.0.0.1",
-                "--bookkeeper-port",
-                &bookie.to_string(),
-            ])
-            .arg("--config")
-            .arg(&conf)
-            .arg("--metadata-dir")
-            .arg(data.join("metadata"))
-            .arg("--bookkeeper-dir")
-            .arg(data.join("bookkeeper"))
-            .current_dir(&data);
-        let process = Process::start(name, command, scratch.path())?;
+        arguments.extend(STANDALONE.iter().map(OsString::from));
+        arguments.push(bookie.to_string().into());
+        let (metadata, ledgers) = (data.join("metadata"), data.join("bookkeeper"));
+        arguments.extend(["--config".into(), conf.into_os_string()]);
+        arguments.extend(["--metadata-dir".into(), metadata.into_os_string()]);
+        arguments.extend(["--bookkeeper-dir".into(), ledgers.into_os_string()]);
+        let logs = scratch.path().to_owned();
+        let process = spawn(name, &arguments, &data, &logs)?;
         let mut pulsar = Self {
             version,
+            name: name.to_owned(),
+            arguments,
+            data,
+            logs,
             process,
             service,
             web,
@@ -230,6 +240,23 @@ impl Pulsar {
         };
         pulsar.wait_until_ready()?;
         Ok(pulsar)
+    }
+
+    /// Ends it by `SIGKILL`, broker, bookie and metadata at once.
+    ///
+    /// # Errors
+    /// It had ended before, on its own.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts it again, on the same data and ports, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.process = spawn(&self.name, &self.arguments, &self.data, &self.logs)?;
+        self.wait_until_ready()
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {
@@ -282,4 +309,10 @@ impl Pulsar {
     pub fn admin_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.web)
     }
+}
+
+fn spawn(name: &str, arguments: &[OsString], data: &Path, logs: &Path) -> Result<Process> {
+    let mut command = install::java()?;
+    command.args(arguments).current_dir(data);
+    Process::start(name, command, logs)
 }

@@ -1,9 +1,9 @@
 //! What the topic's partitions hold, read back and compared with what was sent and promised.
 
 use crate::producers::{PARTITIONS, Producer, TOPIC, value};
-use crate::random::Random;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use kop_e2e::random::Random;
 use kop_e2e::wire::Connection;
 
 /// Records of earlier rounds that are read once more in each round, from a random place on.

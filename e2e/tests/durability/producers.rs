@@ -1,10 +1,10 @@
 //! Producers that keep several requests in flight, and know which records they were promised.
 
 use crate::pace::Pace;
-use crate::random::Random;
 use anyhow::{Context, Result, ensure};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
+use kop_e2e::random::Random;
 use kop_e2e::wire::{Connection, NOBODY, Stamp, batch, text};
 use std::collections::VecDeque;
 use std::convert::Infallible;

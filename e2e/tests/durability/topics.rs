@@ -1,7 +1,6 @@
 //! Somebody who makes, grows and deletes topics, and asks for producer ids.
 
 use crate::pace::Pace;
-use crate::random::Random;
 use anyhow::{Context, Result, ensure};
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
@@ -9,6 +8,7 @@ use kafka_protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest,
     MetadataRequest,
 };
+use kop_e2e::random::Random;
 use kop_e2e::wire::{Connection, text};
 use std::collections::BTreeMap;
 use std::convert::Infallible;

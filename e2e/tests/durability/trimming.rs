@@ -2,13 +2,13 @@
 
 use crate::log::read;
 use crate::pace::Pace;
-use crate::random::Random;
 use anyhow::{Context, Result, ensure};
 use kafka_protocol::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsTopic,
 };
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{DeleteRecordsRequest, ListOffsetsRequest};
+use kop_e2e::random::Random;
 use kop_e2e::wire::{Connection, NOBODY, batch, text};
 use std::convert::Infallible;
 
