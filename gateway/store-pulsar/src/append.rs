@@ -150,7 +150,7 @@ impl Writer {
                 Event::Drained => drained = true,
                 Event::Lost(reason) => {
                     tracing::info!(topic = %self.log.topic, %reason, "ownership lost");
-                    self.failed = true;
+                    self.fail(self.anchor);
                 }
                 Event::Life => {}
             }
@@ -158,7 +158,6 @@ impl Writer {
                 self.failed = false;
                 self.owned = None;
                 self.settled = None;
-                self.history.interrupt(self.anchor);
                 if self.log.is_group_log() {
                     // What a coordinator knows may not be all that is written by now, and must not be
                     // acted on: whoever has it next reads the log anew.
@@ -296,6 +295,7 @@ impl Writer {
         };
         self.in_flight_bytes -= append.batch.bytes().len();
         self.history.answered(append.batch.header());
+        let before = self.anchor;
         let placed = match receipt {
             Ok(receipt) => self.place(receipt, messages).await,
             Err(error) => Err(self.send_failed(error)),
@@ -330,9 +330,16 @@ impl Writer {
         match &answer {
             // The broker never saw it.
             Ok(_) | Err(AppendError::TooLarge { .. }) => {}
-            Err(_) => self.failed = true,
+            Err(_) => self.fail(before),
         }
         append.answer(answer);
+    }
+
+    /// An entry may be stored behind `last` or not. Those in flight behind it may be answered well, but
+    /// what producers have written is to be read from there on.
+    fn fail(&mut self, last: Option<Anchor>) {
+        self.failed = true;
+        self.history.interrupt(last);
     }
 
     /// The offsets of an entry of ours, proved.

@@ -131,7 +131,7 @@ impl Producer<'_> {
             };
             let (code, offset) = receive(connection, number)?;
             if code == 0 {
-                self.acknowledged(offset)?;
+                self.acknowledged(0, offset)?;
                 continue;
             }
             self.refused(code)?;
@@ -142,25 +142,25 @@ impl Producer<'_> {
         }
     }
 
-    /// One batch was refused. Those behind it are refused, too, if its producer is idempotent.
+    /// The first batch in flight was refused, and waits still if its producer is idempotent. One behind
+    /// it may be taken all the same: then the refused one was stored, and nobody could say where.
     fn the_rest(&mut self, connection: &mut Connection, in_flight: VecDeque<i32>) -> Result<bool> {
+        let mut place = usize::from(self.identified.is_some());
         for number in in_flight {
             let (code, offset) = receive(connection, number)?;
-            if self.identified.is_some() {
-                ensure!(
-                    code != 0,
-                    "{}: a batch was taken at {offset} though one before it was refused",
-                    self.actor
-                );
-                if code != ResponseError::OutOfOrderSequenceNumber.code() {
-                    self.refused(code)?;
-                }
-            } else if code == 0 {
-                self.acknowledged(offset)?;
-            } else {
+            if code == 0 {
+                self.acknowledged(place, offset)?;
+                continue;
+            }
+            if self.identified.is_none() {
                 self.refused(code)?;
                 self.waiting.pop_front();
+                continue;
             }
+            if code != ResponseError::OutOfOrderSequenceNumber.code() {
+                self.refused(code)?;
+            }
+            place += 1;
         }
         Ok(false)
     }
@@ -219,8 +219,9 @@ impl Producer<'_> {
             .with_topic_data(vec![topic])
     }
 
-    fn acknowledged(&mut self, offset: i64) -> Result<()> {
-        let batch = self.waiting.pop_front().context("a batch in flight")?;
+    /// The batch at this place among those that wait is acknowledged.
+    fn acknowledged(&mut self, place: usize, offset: i64) -> Result<()> {
+        let batch = self.waiting.remove(place).context("a batch in flight")?;
         ensure!(offset >= 0, "{}: {} at {offset}", self.actor, batch.first);
         let Batch { first, count, .. } = batch;
         let partition = self.partition;

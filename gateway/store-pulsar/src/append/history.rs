@@ -192,8 +192,11 @@ impl History {
         }
     }
 
-    /// A batch of ours stands there.
+    /// A batch of ours stands there. Behind an interruption it is read with what stands before it.
     pub(super) fn written(&mut self, header: &BatchHeader, written: Written, bytes: usize) {
+        if self.is_interrupted() {
+            return;
+        }
         let Written { position, span, .. } = written;
         let time = i64::try_from(written.time).unwrap_or(i64::MAX);
         self.state.replay(header, Offset(span.base), time);
@@ -229,7 +232,7 @@ impl History {
         }
     }
 
-    /// Entries may have been stored that we do not know of.
+    /// Entries may have been stored that we do not know of, behind the anchor.
     pub(super) fn interrupt(&mut self, anchor: Option<Anchor>) {
         self.in_flight.clear();
         self.last = None;

@@ -343,3 +343,22 @@ proptest::proptest! {
         proptest::prop_assert_eq!(part.end().0, other.replayed(from..entries.len()));
     }
 }
+
+#[test]
+fn what_is_written_behind_an_interruption_is_not_judged_without_what_stands_before_it() {
+    let mut history = History::new(true);
+    history.written(&header(7, 0, 1), written(2, 9, 1), 100);
+    // The batch with sequence 1 is stored, but where is not known; the one behind it is answered.
+    history.interrupt(Some(anchor(2, 9)));
+    history.written(&header(7, 2, 1), written(4, 11, 1), 100);
+    let until = Known::Until {
+        last: anchor(2, 9),
+        since: Some(Since::Beginning),
+    };
+    assert_eq!(history.known, until);
+    let verdict = history.state().check(&header(7, 1, 1));
+    assert!(
+        matches!(verdict, Ok(kop_store::producer_state::Verdict::Write)),
+        "{verdict:?}"
+    );
+}
