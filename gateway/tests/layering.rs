@@ -37,7 +37,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("operator", &["kop-api", "kop-config"]),
-    ("e2e", &["kop-api"]),
+    // Protocol only for the stub broker that benchmarks stand on: what is claimed of Pulsar is tried on Pulsar.
+    ("e2e", &["kop-api", "pulsar-protocol"]),
     (
         "fuzz",
         &[
