@@ -109,7 +109,7 @@ public final class KafkaRecords {
             String bootstrap, String topic, int first, int count, String prefix, Map<String, String> settings) {
         Properties properties = client(bootstrap, Map.of("acks", "all", "enable.idempotence", "true", "linger.ms", "5"));
         String rate = settings.remove("rate");
-        AtomicBoolean stop = rate == null ? new AtomicBoolean() : atEndOfInput();
+        AtomicBoolean stop = rate == null ? new AtomicBoolean() : Input.atEnd();
         long between = rate == null ? 0 : 1_000_000_000L / Long.parseLong(rate);
         long began = System.nanoTime();
         int partitions = Integer.parseInt(settings.getOrDefault("partitions", "0"));
@@ -144,22 +144,6 @@ public final class KafkaRecords {
         }
     }
 
-    /** Becomes true when standard input ends. */
-    private static AtomicBoolean atEndOfInput() {
-        AtomicBoolean ended = new AtomicBoolean();
-        Thread input = new Thread(() -> {
-            try {
-                while (System.in.read() >= 0) {}
-            } catch (java.io.IOException closed) {
-                // the end of the input by another way
-            }
-            ended.set(true);
-        });
-        input.setDaemon(true);
-        input.start();
-        return ended;
-    }
-
     private static void got(ConsumerRecord<String, String> record) {
         say("got " + record.partition() + " " + record.offset() + " " + record.key() + " " + record.value());
     }
@@ -168,7 +152,7 @@ public final class KafkaRecords {
         Properties properties =
                 client(bootstrap, Map.of("group.id", group, "auto.offset.reset", "earliest", "enable.auto.commit", "false"));
         properties.putAll(settings);
-        AtomicBoolean stop = atEndOfInput();
+        AtomicBoolean stop = Input.atEnd();
         try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(properties)) {
             consumer.subscribe(List.of(topic), new ConsumerRebalanceListener() {
                 @Override

@@ -51,7 +51,7 @@ public final class PulsarRecords {
 
     private static void produce(PulsarClient client, String topic, String prefix, boolean batched, int perSecond)
             throws Exception {
-        AtomicBoolean stop = atEndOfInput();
+        AtomicBoolean stop = Input.atEnd();
         AtomicBoolean failed = new AtomicBoolean();
         Semaphore inFlight = new Semaphore(500);
         try (Producer<byte[]> producer = client.newProducer(Schema.BYTES)
@@ -90,26 +90,10 @@ public final class PulsarRecords {
         }
     }
 
-    /** Becomes true when standard input ends. */
-    private static AtomicBoolean atEndOfInput() {
-        AtomicBoolean ended = new AtomicBoolean();
-        Thread input = new Thread(() -> {
-            try {
-                while (System.in.read() >= 0) {}
-            } catch (java.io.IOException closed) {
-                // the end of the input by another way
-            }
-            ended.set(true);
-        });
-        input.setDaemon(true);
-        input.start();
-        return ended;
-    }
-
     private static void number(PulsarClient client, String topic, int partitions, int first, int perSecond)
             throws Exception {
         final int kinds = 3;
-        AtomicBoolean stop = atEndOfInput();
+        AtomicBoolean stop = Input.atEnd();
         AtomicBoolean failed = new AtomicBoolean();
         List<Producer<byte[]>> producers = new ArrayList<>();
         for (int i = 0; i < partitions * kinds; i++) {

@@ -1,6 +1,7 @@
 //! What benchmarks measure: the client's own figure, and the processor time and memory of both sides.
 
 use crate::process::Process;
+use crate::wait::until;
 use anyhow::{Context, Result, ensure};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -46,6 +47,20 @@ fn stat_seconds(id: &str, from: usize) -> Result<f64> {
 /// It is gone.
 pub fn resident_mib(id: u32) -> Result<f64> {
     status_mib(id, "VmRSS:")
+}
+
+/// Its resident memory in MiB, once that has not changed between two looks.
+///
+/// # Errors
+/// It is gone, or its memory still changes after `within`.
+pub fn settled_mib(id: u32, within: Duration) -> Result<f64> {
+    let mut before = f64::NAN;
+    until("memory that stays the same", within, || {
+        let now = resident_mib(id)?;
+        let same = (now - before).abs() < f64::EPSILON;
+        before = now;
+        Ok(same.then_some(now))
+    })
 }
 
 /// The most resident memory that the process has had, in MiB.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What clients under test may have in common.
-const NUMBERED: &str = "Numbered.java";
+const SHARED: [&str; 2] = ["Numbered.java", "Input.java"];
 
 /// A record that a consumer printed, or that a producer was told it has written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +92,8 @@ pub fn kafka_class(
     name: &str,
     arguments: &[&str],
 ) -> Result<Process> {
-    let sources = [&format!("{class}.java"), NUMBERED];
+    let own = format!("{class}.java");
+    let sources = [&[own.as_str()], &SHARED[..]].concat();
     let classes = install::compiled_all("", class, &sources, &release.jars()?)?;
     let mut command = install::driver_java(&classes)?;
     command.arg(class).args(arguments);
@@ -118,7 +119,8 @@ pub fn pulsar_class(
     arguments: &[&str],
 ) -> Result<Process> {
     let logging = install::checkout().join("e2e/clients/log4j2.yaml");
-    let sources = [&format!("{class}.java"), NUMBERED];
+    let own = format!("{class}.java");
+    let sources = [&[own.as_str()], &SHARED[..]].concat();
     let jars = install::jars("pulsar", PULSAR_NEWEST)?;
     let classes = install::compiled_all("", class, &sources, &jars)?;
     let mut command = install::java()?;

@@ -2,7 +2,7 @@
 
 use crate::pages::{head, row};
 use anyhow::{Context, Result};
-use kop_e2e::bench::{idle_connections, resident_mib};
+use kop_e2e::bench::{idle_connections, resident_mib, settled_mib};
 use kop_e2e::gateway::Gateway;
 use kop_e2e::load::Load;
 use kop_e2e::scratch::Scratch;
@@ -15,6 +15,8 @@ const PARTITIONS: i32 = 10_000;
 const CONNECTIONS: usize = 10_000;
 /// Partitions of one topic.
 const OF_A_TOPIC: i32 = 1_000;
+/// How long the memory may take to settle.
+const SETTLED: Duration = Duration::from_secs(20);
 /// Longer than a partition must be unused to be idle.
 const IDLE: Duration = Duration::from_secs(90);
 
@@ -23,7 +25,7 @@ pub(crate) fn measure(scratch: &Scratch) -> Result<String> {
     let mut text = head(&["resident, KiB", ">each", ">goal"]);
     let format = ["--entry-format", "kafka", "--max-connections", "20000"];
     let gateway = Gateway::on_stub(scratch, "partitions", (&service, &admin), "0,1", &format)?;
-    let empty = still(gateway.id())?;
+    let empty = settled_mib(gateway.id(), SETTLED)?;
     for number in 0..PARTITIONS / OF_A_TOPIC {
         let topic = format!("idle-{number}");
         Wire::connect(gateway.bootstrap())?.create(&topic, OF_A_TOPIC, &[])?;
@@ -34,7 +36,7 @@ pub(crate) fn measure(scratch: &Scratch) -> Result<String> {
     }
     let each = |mib: f64, count: f64| format!("**{:.2}**", mib * 1024.0 / count);
     let count = f64::from(PARTITIONS);
-    let used = still(gateway.id())?;
+    let used = settled_mib(gateway.id(), SETTLED)?;
     let name = "a partition that was just written to, of 10,000".to_owned();
     text += &row(&[name, each(used - empty, count), String::new()]);
     let idle = least(gateway.id(), IDLE)?;
@@ -42,9 +44,9 @@ pub(crate) fn measure(scratch: &Scratch) -> Result<String> {
     text += &row(&[name, each(idle - empty, count), "≤ 2".to_owned()]);
     drop(gateway);
     let gateway = Gateway::on_stub(scratch, "connections", (&service, &admin), "0,1", &format)?;
-    let empty = still(gateway.id())?;
+    let empty = settled_mib(gateway.id(), SETTLED)?;
     let connections = idle_connections(gateway.bootstrap(), CONNECTIONS)?;
-    let with = still(gateway.id())?;
+    let with = settled_mib(gateway.id(), SETTLED)?;
     drop((connections, stub));
     let name = "a connection that does nothing, of 10,000".to_owned();
     text += &row(&[
@@ -53,21 +55,6 @@ pub(crate) fn measure(scratch: &Scratch) -> Result<String> {
         "≤ 10".to_owned(),
     ]);
     Ok(text)
-}
-
-/// Its memory, once that has not changed between two looks.
-fn still(id: u32) -> Result<f64> {
-    let mut before = f64::NAN;
-    until(
-        "memory that stays the same",
-        Duration::from_secs(20),
-        || {
-            let now = resident_mib(id)?;
-            let same = (now - before).abs() < f64::EPSILON;
-            before = now;
-            Ok(same.then_some(now))
-        },
-    )
 }
 
 /// The least memory that it has within that time.

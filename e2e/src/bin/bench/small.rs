@@ -2,7 +2,7 @@
 
 use crate::pages::{head, row, spread};
 use anyhow::{Context, Result, bail};
-use kop_e2e::bench::{idle_connections, resident_mib};
+use kop_e2e::bench::{idle_connections, settled_mib};
 use kop_e2e::gateway::Gateway;
 use kop_e2e::install;
 use kop_e2e::scratch::{Scratch, free_ports};
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 const STARTS: usize = 11;
 const CONNECTIONS: usize = 1_000;
+/// How long the memory may take to settle.
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// Starts on an empty folder and on the one that the last round left, if any; empty and with connections
 /// that do nothing.
@@ -60,9 +62,9 @@ pub(crate) fn measure(scratch: &Scratch) -> Result<String> {
         );
     }
     let gateway = Gateway::embedded(scratch, "idle")?;
-    let empty = settled(gateway.id())?;
+    let empty = settled_mib(gateway.id(), SETTLED)?;
     let connections = idle_connections(gateway.bootstrap(), CONNECTIONS)?;
-    let with = settled(gateway.id())?;
+    let with = settled_mib(gateway.id(), SETTLED)?;
     drop(connections);
     add("resident, empty", &[empty], 1, 40.0, "MiB");
     add(
@@ -126,19 +128,4 @@ fn start(folder: &Path) -> Result<Start> {
 )]
 fn pause() {
     std::thread::sleep(Duration::from_micros(500));
-}
-
-/// Its resident memory, once that has not changed between two looks.
-fn settled(id: u32) -> Result<f64> {
-    let mut before = f64::NAN;
-    kop_e2e::wait::until(
-        "memory that stays the same",
-        Duration::from_secs(10),
-        || {
-            let now = resident_mib(id)?;
-            let same = (now - before).abs() < f64::EPSILON;
-            before = now;
-            Ok(same.then_some(now))
-        },
-    )
 }
