@@ -122,11 +122,18 @@ fn from_a_pod(cluster: &Cluster) -> Result<()> {
         .find(|listener| listener.get("name").is_some_and(|name| name == "plain"))
         .and_then(|listener| listener.get("bootstrapServers")?.as_str())
         .context("the bootstrap address of listener plain")?;
+    // Ready speaks of the pods; that a node's kube-proxy has heard of them is nobody's to know but who connects.
+    // kcat gives up at the first refusal.
+    let list = format!("kcat -L -q -b {bootstrap}");
+    let in_the_pod = ["-n", PULSAR, "exec", "client", "--", "sh", "-c"];
+    wait::until("the node routes the bootstrap address", PATIENCE, || {
+        Ok(cluster.kubectl(&[&in_the_pod[..], &[&list]].concat()).ok())
+    })?;
     let run = format!(
         "seq 1000 | kcat -P -b {bootstrap} -t from-a-pod -X acks=all -X topic.metadata.refresh.interval.ms=1000 && \
          kcat -C -b {bootstrap} -t from-a-pod -o beginning -e -q | sort -n | uniq | wc -l"
     );
-    let said = cluster.kubectl(&["-n", PULSAR, "exec", "client", "--", "sh", "-c", &run])?;
+    let said = cluster.kubectl(&[&in_the_pod[..], &[&run]].concat())?;
     ensure!(said.trim() == "1000", "from a pod: {said}");
     Ok(())
 }
