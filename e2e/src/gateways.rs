@@ -34,13 +34,23 @@ impl Gateways {
             Gateway::on_pulsar_with(scratch, &name, pulsar, format, &arguments)
         };
         let gateways = (1..=count).map(gateway).collect::<Result<_>>().map(Self)?;
-        for gateway in &gateways.0 {
+        gateways.know_each_other()?;
+        Ok(gateways)
+    }
+
+    /// Waits until each knows all.
+    ///
+    /// # Errors
+    /// One does not answer, or does not hear of another.
+    pub fn know_each_other(&self) -> Result<()> {
+        let count = self.0.len();
+        for gateway in &self.0 {
             let mut wire = Wire::connect(gateway.bootstrap())?;
             until(&format!("{count} gateways"), PATIENCE, || {
                 Ok((wire.brokers()? == count).then_some(()))
             })?;
         }
-        Ok(gateways)
+        Ok(())
     }
 
     /// The one with this node id.

@@ -12,6 +12,7 @@ mod pages;
 mod pulsar;
 mod small;
 mod stub;
+mod takeover;
 
 const USAGE: &str = "\
 ./bench [embedded|pulsar ...] [--runs N] [--records N] [--cells TEXT,...] [--against DIR]
@@ -23,10 +24,18 @@ Without a section, both are measured. A whole section's tables go into docs/benc
 --records N    records of 1 KiB of each throughput run: 300000 (embedded), 200000 (pulsar)
 --cells TEXT   embedded cells whose names contain TEXT: os/1, os/8, os/latency, sync/1, sync/8,
                sync/latency, start; and of pulsar: native (beside a native client), kop (beside KoP,
-               whose plugin KOP_NAR names), stub (before a broker that only acknowledges), memory
+               whose plugin KOP_NAR names), stub (before a broker that only acknowledges), memory,
+               takeover (gateways that die, go and come)
 --against DIR  beside the gateway built in DIR instead of Apache Kafka";
 
 fn main() -> Result<()> {
+    if std::env::args()
+        .skip(1)
+        .any(|argument| argument == "--help")
+    {
+        println(USAGE);
+        return Ok(());
+    }
     let options = Options::parse(std::env::args().skip(1))?;
     for section in &options.sections {
         let scratch = Scratch::new(&format!("bench-{section}"))?;

@@ -1,7 +1,7 @@
 //! The gateway on Pulsar: beside a native producer and reader, beside `KoP`, and before a stub.
 
 use crate::Options;
-use crate::{memory, stub};
+use crate::{memory, stub, takeover};
 use anyhow::Result;
 use kop_e2e::gateway::Gateway;
 use kop_e2e::install::{KAFKA, KOP_CLIENT, PULSAR_NEWEST};
@@ -42,6 +42,10 @@ pub(crate) fn measure(scratch: &Scratch, options: &Options) -> Result<String> {
     }
     if options.wants("memory") {
         parts.push("### Memory\n\n".to_owned() + &memory::measure(scratch)?);
+    }
+    if options.wants("takeover") {
+        let title = format!("### Gateways that die, go and come, Pulsar {PULSAR_NEWEST}\n\n");
+        parts.push(title + &takeover::measure(scratch)?);
     }
     Ok(parts.join("\n"))
 }
