@@ -16,10 +16,10 @@ import org.apache.kafka.common.serialization.StringSerializer;
  * BOOTSTRAP TOPIC PARTITIONS PRODUCERS RATE    RATE records a second of all producers together
  * </pre>
  *
- * Answers each line of its input with one line: {@code mark} with {@code marked}, and anything else with
+ * Answers each line of its input with one line: {@code mark} and {@code count} with that word, and anything else with
  * {@code least ACKS longest MILLISECONDS failed RECORDS}: what the partition with the fewest acknowledgements since
- * the mark has had, the longest time between two acknowledgements of a partition of which the second came since the
- * mark, and the records that were not acknowledged at all. Ends with its input.
+ * the count began has had, the longest time between two acknowledgements of a partition of which the second came since
+ * the mark, and the records that were not acknowledged at all. Ends with its input.
  */
 public final class HandOver {
     private final long[] last;
@@ -48,7 +48,7 @@ public final class HandOver {
         writing.start();
         BufferedReader input = new BufferedReader(new InputStreamReader(System.in));
         for (String line = input.readLine(); line != null; line = input.readLine()) {
-            System.out.println(line.equals("mark") ? state.mark() : state.report());
+            System.out.println(state.answer(line));
         }
         // Without waiting for what is on its way: nobody asks any more.
         Runtime.getRuntime().halt(0);
@@ -79,14 +79,15 @@ public final class HandOver {
         acks[partition]++;
     }
 
-    private synchronized String mark() {
-        Arrays.fill(longest, 0);
-        Arrays.fill(acks, 0);
-        return "marked";
-    }
-
-    private synchronized String report() {
-        return "least " + Arrays.stream(acks).min().getAsInt() + " longest "
-                + Arrays.stream(longest).max().getAsLong() / 1_000_000 + " failed " + failed;
+    private synchronized String answer(String line) {
+        switch (line) {
+            case "mark" -> Arrays.fill(longest, 0);
+            case "count" -> Arrays.fill(acks, 0);
+            default -> {
+                return "least " + Arrays.stream(acks).min().getAsInt() + " longest "
+                        + Arrays.stream(longest).max().getAsLong() / 1_000_000 + " failed " + failed;
+            }
+        }
+        return line;
     }
 }

@@ -1,6 +1,6 @@
 //! What partitions and connections that do nothing hold of the gateway's memory.
 
-use crate::pages::{head, row};
+use crate::pages::{Goal, head, row};
 use anyhow::{Context, Result};
 use kop_e2e::bench::{idle_connections, resident_mib, settled_mib};
 use kop_e2e::gateway::Gateway;
@@ -34,26 +34,30 @@ pub(crate) fn measure(scratch: &Scratch) -> Result<String> {
             load.run(1, 1)?;
         }
     }
-    let each = |mib: f64, count: f64| format!("**{:.2}**", mib * 1024.0 / count);
+    let mut add = |name: &str, mib: f64, count: f64, goal: Goal| {
+        let each = mib * 1024.0 / count;
+        let cells = [
+            name.to_owned(),
+            format!("**{each:.2}**"),
+            goal.verdict(each, 0),
+        ];
+        text += &row(&cells);
+    };
     let count = f64::from(PARTITIONS);
     let used = settled_mib(gateway.id(), SETTLED)?;
-    let name = "a partition that was just written to, of 10,000".to_owned();
-    text += &row(&[name, each(used - empty, count), String::new()]);
+    let name = "a partition that was just written to, of 10,000";
+    add(name, used - empty, count, Goal::None);
     let idle = least(gateway.id(), IDLE)?;
-    let name = "a partition that nobody has used for a minute, of 10,000".to_owned();
-    text += &row(&[name, each(idle - empty, count), "≤ 2".to_owned()]);
+    let name = "a partition that nobody has used for a minute, of 10,000";
+    add(name, idle - empty, count, Goal::AtMost(2.0));
     drop(gateway);
     let gateway = Gateway::on_stub(scratch, "connections", (&service, &admin), "0,1", &format)?;
     let empty = settled_mib(gateway.id(), SETTLED)?;
     let connections = idle_connections(gateway.bootstrap(), CONNECTIONS)?;
     let with = settled_mib(gateway.id(), SETTLED)?;
     drop((connections, stub));
-    let name = "a connection that does nothing, of 10,000".to_owned();
-    text += &row(&[
-        name,
-        each(with - empty, CONNECTIONS as f64),
-        "≤ 10".to_owned(),
-    ]);
+    let name = "a connection that does nothing, of 10,000";
+    add(name, with - empty, CONNECTIONS as f64, Goal::AtMost(10.0));
     Ok(text)
 }
 

@@ -50,6 +50,27 @@ fn machine() -> Result<String> {
     Ok(format!("{} × {model}", of("processor").count()))
 }
 
+/// What a figure is to reach.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Goal {
+    None,
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Goal {
+    /// The goal as tables name it, and whether the figure missed it.
+    pub(crate) fn verdict(self, figure: f64, digits: usize) -> String {
+        let (sign, limit, met) = match self {
+            Self::None => return String::new(),
+            Self::AtLeast(limit) => ('≥', limit, figure >= limit),
+            Self::AtMost(limit) => ('≤', limit, figure <= limit),
+        };
+        let met = if met { "" } else { ", **missed**" };
+        format!("{sign} {limit:.digits$}{met}")
+    }
+}
+
 /// A row of a table.
 pub(crate) fn row(cells: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))

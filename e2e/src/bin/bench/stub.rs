@@ -77,10 +77,10 @@ pub(crate) fn measure(scratch: &Scratch) -> Result<String> {
     Ok(text)
 }
 
-/// Has a process with all its threads run on that processor alone.
-fn run_on(core: &str, process: u32) -> Result<()> {
+/// Has a process with all its threads run on those processors alone.
+fn run_on(processors: &str, process: u32) -> Result<()> {
     let mut command = Command::new("taskset");
-    let said = command.args(["-a", "-cp", core, &process.to_string()]);
+    let said = command.args(["-a", "-cp", processors, &process.to_string()]);
     let said = said.output()?;
     ensure!(said.status.success(), "taskset: {said:?}");
     Ok(())

@@ -1,6 +1,6 @@
 //! How long a partition takes nothing when its gateway dies, goes, or has just been started.
 
-use crate::pages::{head, row};
+use crate::pages::{Goal, head, row};
 use anyhow::{Context, Result, ensure};
 use kop_e2e::bench::median;
 use kop_e2e::clients::{Java, kafka_class};
@@ -74,18 +74,21 @@ fn come_and_go(scratch: &Scratch, pulsar: &Pulsar, figures: &mut Figures) -> Res
     let partitions = PARTITIONS.to_string();
     let arguments = [&gateways.bootstrap(), TOPIC, &partitions, PRODUCERS, RATE];
     let mut load = kafka_class(scratch, Java::Newest, "HandOver", "load", &arguments)?;
-    goes_on(&mut load)?;
+    longest_pause(&mut load, || Ok(()))?;
     for _ in 0..ROUNDS {
-        gateways.of(2)?.kill()?;
-        figures.killed.push(goes_on(&mut load)?);
-        comes_back(&mut gateways, 2)?;
-        figures.joined.push(goes_on(&mut load)?);
-        let began = Instant::now();
-        gateways.of(3)?.stop()?;
-        figures.stopping.push(began.elapsed().as_secs_f64() * 1e3);
-        figures.drained.push(goes_on(&mut load)?);
-        comes_back(&mut gateways, 3)?;
-        figures.joined.push(goes_on(&mut load)?);
+        let pause = longest_pause(&mut load, || gateways.of(2)?.kill())?;
+        figures.killed.push(pause);
+        let pause = longest_pause(&mut load, || comes_back(&mut gateways, 2))?;
+        figures.joined.push(pause);
+        let pause = longest_pause(&mut load, || {
+            let began = Instant::now();
+            gateways.of(3)?.stop()?;
+            figures.stopping.push(began.elapsed().as_secs_f64() * 1e3);
+            Ok(())
+        })?;
+        figures.drained.push(pause);
+        let pause = longest_pause(&mut load, || comes_back(&mut gateways, 3))?;
+        figures.joined.push(pause);
     }
     gateways.stop()
 }
@@ -97,10 +100,12 @@ fn comes_back(gateways: &mut Gateways, node: i32) -> Result<()> {
     gateways.know_each_other()
 }
 
-/// Waits until every partition goes on taking records, and gives the longest time, in milliseconds, that one
-/// took none.
-fn goes_on(load: &mut Process) -> Result<f64> {
+/// Has something happen, waits until every partition goes on taking records, and gives the longest time, in
+/// milliseconds, that one took none from just before on.
+fn longest_pause(load: &mut Process, happen: impl FnOnce() -> Result<()>) -> Result<f64> {
     load.ask("mark", PATIENCE)?;
+    happen()?;
+    load.ask("count", PATIENCE)?;
     until("records of every partition", PATIENCE, || {
         let said = load.ask("report", PATIENCE)?;
         let field = |name: &str| {
@@ -135,44 +140,42 @@ impl Figures {
             (
                 "a new topic's first produce, to all partitions at once",
                 self.first_new,
-                "≤ 1000",
+                Goal::AtMost(1_000.0),
             ),
             (
                 "the first produce after a start, to all partitions at once",
                 self.first,
-                "≤ 1000",
+                Goal::AtMost(1_000.0),
             ),
             (
                 "a gateway is killed: the longest that a partition takes nothing",
                 self.killed,
-                "≤ 10000",
+                Goal::AtMost(10_000.0),
             ),
             (
                 "a gateway stops: the longest that a partition takes nothing",
                 self.drained,
-                "≤ 1000",
+                Goal::AtMost(1_000.0),
             ),
             (
                 "a gateway stops: until its process has ended",
                 self.stopping,
-                "",
+                Goal::None,
             ),
             (
                 "a gateway comes: the longest that a partition takes nothing",
                 self.joined,
-                "",
+                Goal::None,
             ),
         ];
         for (name, figures, goal) in rows {
             let most = figures.iter().copied().fold(0.0, f64::max);
             let middle = median(figures).unwrap_or(f64::NAN);
-            let figures = [middle, most].map(|figure| format!("{figure:.0}"));
-            let [middle, most] = figures;
             text += &row(&[
                 name.to_owned(),
-                middle,
-                format!("**{most}**"),
-                goal.to_owned(),
+                format!("{middle:.0}"),
+                format!("**{most:.0}**"),
+                goal.verdict(most, 0),
             ]);
         }
         text

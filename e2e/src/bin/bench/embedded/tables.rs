@@ -2,29 +2,11 @@
 
 use super::{Figures, Pair, Run};
 use crate::client::Latency;
-use crate::pages::{head, middle, row, spread};
+use crate::pages::{Goal, head, middle, row, spread};
 use std::fmt::Write as _;
 
 /// One of the figures of a run.
 type Figure<T> = fn(&T) -> f64;
-
-/// What the gateway must reach: a ratio of its figure and the one beside it.
-#[derive(Debug, Clone, Copy)]
-enum Goal {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-impl Goal {
-    fn verdict(self, ratio: f64) -> String {
-        let (sign, limit, met) = match self {
-            Self::AtLeast(limit) => ('≥', limit, ratio >= limit),
-            Self::AtMost(limit) => ('≤', limit, ratio <= limit),
-        };
-        let met = if met { "" } else { ", **missed**" };
-        format!("{sign} {limit:.2}{met}")
-    }
-}
 
 pub(super) fn write(figures: &Figures, beside: &str, records: u32) -> String {
     let mut text = String::new();
@@ -77,7 +59,7 @@ fn medians<T>(pairs: &[Pair<T>], of: Figure<T>, digits: usize) -> [String; 2] {
 fn ratio<T>(pairs: &[Pair<T>], of: Figure<T>, goal: Goal) -> [String; 2] {
     let ratios: Vec<f64> = pairs.iter().map(|pair| pair.map(of).ratio()).collect();
     let middle = kop_e2e::bench::median(ratios.clone()).unwrap_or(f64::NAN);
-    [spread(&ratios, 2), goal.verdict(middle)]
+    [spread(&ratios, 2), goal.verdict(middle, 2)]
 }
 
 fn throughput(figures: &Figures, beside: &str) -> String {
@@ -174,7 +156,7 @@ fn memory(figures: &Figures, beside: &str) -> String {
         let [there, here] = medians(pairs, |memory| memory.after, 0);
         let [there_peak, here_peak] = medians(pairs, |memory| memory.peak, 0);
         let most = pairs.iter().map(|pair| pair.ours.after).fold(0.0, f64::max);
-        let goal = Goal::AtMost(256.0).verdict(most);
+        let goal = Goal::AtMost(256.0).verdict(most, 2);
         let names = ["".to_owned(), format!("`{}`", durability.name())];
         let cells = [there, there_peak, here, here_peak, goal];
         text += &row(&[names.as_slice(), &cells].concat());

@@ -3,28 +3,8 @@
 use super::compare::{Cells, Figures, Run, What};
 use super::subject::Subject;
 use crate::client::Tail;
-use crate::pages::{BYTES, head, middle, row, spread};
+use crate::pages::{BYTES, Goal, head, middle, row, spread};
 use kop_e2e::bench::median;
-
-/// What a ratio must be, at the least or at the most.
-#[derive(Debug, Clone, Copy)]
-enum Goal {
-    None,
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-impl Goal {
-    fn verdict(self, ratio: f64) -> String {
-        let (sign, limit, met) = match self {
-            Self::None => return String::new(),
-            Self::AtLeast(limit) => ('≥', limit, ratio >= limit),
-            Self::AtMost(limit) => ('≤', limit, ratio <= limit),
-        };
-        let met = if met { "" } else { ", **missed**" };
-        format!("{sign} {limit:.2}{met}")
-    }
-}
 
 pub(super) fn beside_native(subjects: &[Subject<'_>], figures: &Figures, cells: &Cells) -> String {
     intro(cells) + &throughput(subjects, figures, [Goal::None, Goal::AtLeast(0.8)])
@@ -119,5 +99,5 @@ fn compared<T>(ours: &[T], beside: Option<&Vec<T>>, of: fn(&T) -> f64, goal: Goa
     let pairs = ours.iter().zip(beside);
     let ratios: Vec<f64> = pairs.map(|(ours, theirs)| of(ours) / of(theirs)).collect();
     let middle = median(ratios.clone()).unwrap_or(f64::NAN);
-    [spread(&ratios, 2), goal.verdict(middle)]
+    [spread(&ratios, 2), goal.verdict(middle, 2)]
 }
