@@ -183,6 +183,7 @@ pub(crate) fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOpt
         namespace,
         metadata_namespace,
         entry_format,
+        tail_cache_bytes,
     } = pulsar;
     PulsarOptions {
         service_url,
@@ -197,6 +198,7 @@ pub(crate) fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOpt
             kop_config::EntryFormat::Kafka => EntryFormat::Kafka,
         },
         offsets_partitions: OFFSETS_PARTITIONS,
+        tail_cache_bytes,
         node_name: format!("kop-gateway-{}", config.node_id),
         topic_defaults: topic_defaults(config),
     }

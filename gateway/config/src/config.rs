@@ -76,6 +76,8 @@ pub struct PulsarConfig {
     pub metadata_namespace: String,
     /// How new records are laid out in Pulsar entries.
     pub entry_format: EntryFormat,
+    /// Memory for the newest records of all partitions together, in bytes.
+    pub tail_cache_bytes: usize,
 }
 
 /// Rules of consumer groups and their offsets.

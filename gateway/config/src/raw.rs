@@ -231,6 +231,13 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_memory_bytes: Option<u32>,
 
+    /// Memory for the newest records of the topics in --pulsar, from which consumers near the end are
+    /// served, in bytes [default: 134217728]
+    #[arg(long, env = "KOP_TAIL_CACHE_BYTES", value_name = "BYTES")]
+    #[arg(help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tail_cache_bytes: Option<u32>,
+
     /// Kafka connections that are served at a time [default: 10000]
     #[arg(long, env = "KOP_MAX_CONNECTIONS", value_name = "N")]
     #[arg(help_heading = LIMITS)]
@@ -322,6 +329,7 @@ impl RawConfig {
             max_message_bytes,
             max_request_bytes,
             max_memory_bytes,
+            tail_cache_bytes,
             max_connections,
             max_connections_per_ip,
             max_requests_in_flight,
@@ -366,6 +374,7 @@ impl RawConfig {
             max_message_bytes: self.max_message_bytes.or(max_message_bytes),
             max_request_bytes: self.max_request_bytes.or(max_request_bytes),
             max_memory_bytes: self.max_memory_bytes.or(max_memory_bytes),
+            tail_cache_bytes: self.tail_cache_bytes.or(tail_cache_bytes),
             max_connections: self.max_connections.or(max_connections),
             max_connections_per_ip: self.max_connections_per_ip.or(max_connections_per_ip),
             max_requests_in_flight: self.max_requests_in_flight.or(max_requests_in_flight),

@@ -10,6 +10,7 @@ mod groups;
 /// The name of a listener that was given without one.
 const DEFAULT_LISTENER: &str = "PLAINTEXT";
 const MOST_PARTITIONS: u32 = 10_000;
+const MOST: u32 = i32::MAX.unsigned_abs();
 const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// Why a configuration cannot be used. The message names the settings that are wrong.
@@ -218,9 +219,11 @@ fn ranged(
     }
 }
 
+fn size(bytes: u32) -> usize {
+    usize::try_from(bytes).expect("memory is addressed by 32 bits or more")
+}
+
 fn limits(raw: &RawConfig) -> Result<Limits, ConfigError> {
-    const MOST: u32 = i32::MAX.unsigned_abs();
-    let size = |bytes: u32| usize::try_from(bytes).expect("memory is addressed by 32 bits or more");
     let message = ranged(
         "--max-message-bytes",
         raw.max_message_bytes.unwrap_or(1_048_588),
@@ -311,6 +314,7 @@ fn embedded(raw: RawConfig) -> Result<StoreConfig, ConfigError> {
         ("--namespace", raw.namespace.is_some()),
         ("--metadata-namespace", raw.metadata_namespace.is_some()),
         ("--entry-format", raw.entry_format.is_some()),
+        ("--tail-cache-bytes", raw.tail_cache_bytes.is_some()),
     ];
     if let Some((setting, _)) = for_pulsar.into_iter().find(|(_, given)| *given) {
         return Err(ConfigError::Needs {
@@ -356,6 +360,12 @@ fn pulsar(service_url: String, raw: RawConfig) -> Result<PulsarConfig, ConfigErr
             "__kafka",
         )?,
         entry_format: raw.entry_format.unwrap_or_default(),
+        tail_cache_bytes: size(ranged(
+            "--tail-cache-bytes",
+            raw.tail_cache_bytes.unwrap_or(128 << 20),
+            (0, MOST),
+            "a number from 0 to 2147483647",
+        )?),
     })
 }
 

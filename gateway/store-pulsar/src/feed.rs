@@ -8,8 +8,11 @@ use tokio::time::Instant;
 
 use crate::admin::Position;
 
-/// Entries of ours in a row before the tail reader is given up.
+/// Entries of ours in a row before the tail reader is given up, or bytes in no fewer than a few: each costs
+/// the broker a dispatch, and large ones the more.
 const ENOUGH: u32 = 256;
+const ENOUGH_BYTES: usize = 1024 * 1024;
+const FEW: u32 = 8;
 /// Longest time between two of them.
 const STEADY: Duration = Duration::from_millis(50);
 /// How long after the last of them it may be that somebody else has written since. What others write then
@@ -20,6 +23,7 @@ const SILENCE: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Feed {
     in_a_row: u32,
+    bytes: usize,
     last: Instant,
     upto: Option<Position>,
 }
@@ -29,19 +33,19 @@ impl Feed {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             in_a_row: 0,
+            bytes: 0,
             last: now,
             upto: None,
         }
     }
 
-    /// An entry of ours stands there, right behind all that is known.
-    pub(crate) fn wrote(&mut self, position: Position, now: Instant) {
-        let steady = now.duration_since(self.last) <= STEADY;
-        self.in_a_row = if steady {
-            self.in_a_row.saturating_add(1)
-        } else {
-            1
-        };
+    /// An entry of ours, of that many bytes, stands there, right behind all that is known.
+    pub(crate) fn wrote(&mut self, position: Position, bytes: usize, now: Instant) {
+        if now.duration_since(self.last) > STEADY {
+            self.interrupt();
+        }
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
         self.last = now;
         self.upto = Some(position);
     }
@@ -49,11 +53,14 @@ impl Feed {
     /// Somebody else may have written.
     pub(crate) fn interrupt(&mut self) {
         self.in_a_row = 0;
+        self.bytes = 0;
     }
 
     /// Whether a tail reader would bring nothing new.
     pub(crate) fn suffices(&self, now: Instant) -> bool {
-        self.in_a_row >= ENOUGH && now.duration_since(self.last) <= SILENCE
+        let enough =
+            self.in_a_row >= ENOUGH || (self.bytes >= ENOUGH_BYTES && self.in_a_row >= FEW);
+        enough && now.duration_since(self.last) <= SILENCE
     }
 
     /// The last entry of ours behind which nothing is known: a tail reader goes on there.
@@ -78,7 +85,7 @@ mod tests {
         for entry in 0..u64::from(ENOUGH) {
             assert!(!feed.suffices(now));
             now += Duration::from_millis(1);
-            feed.wrote(at(entry), now);
+            feed.wrote(at(entry), 100, now);
         }
         assert!(feed.suffices(now));
         assert!(feed.suffices(now + SILENCE));
@@ -89,12 +96,26 @@ mod tests {
     }
 
     #[test]
+    fn large_entries_suffice_sooner() {
+        let now = Instant::now();
+        let mut feed = Feed::new(now);
+        for entry in 0..u64::from(FEW) {
+            assert!(!feed.suffices(now));
+            feed.wrote(at(entry), ENOUGH_BYTES, now);
+        }
+        assert!(feed.suffices(now));
+        feed.interrupt();
+        feed.wrote(at(u64::from(FEW)), ENOUGH_BYTES, now);
+        assert!(!feed.suffices(now));
+    }
+
+    #[test]
     fn a_slow_writer_never_suffices() {
         let mut now = Instant::now();
         let mut feed = Feed::new(now);
         for entry in 0..u64::from(ENOUGH) * 4 {
             now += STEADY + Duration::from_millis(1);
-            feed.wrote(at(entry), now);
+            feed.wrote(at(entry), 100, now);
             assert!(!feed.suffices(now));
         }
     }

@@ -322,6 +322,7 @@ impl Log {
 
     /// A batch of ours has been written there.
     pub(crate) fn written(&self, position: Position, placed: Placed, span: Span) {
+        let bytes = placed.batch.bytes().len();
         {
             let mut state = self.state();
             self.note(&mut state, position, span);
@@ -335,11 +336,12 @@ impl Log {
             }
             if span.end <= state.ring.end() {
                 // Here already, or brought by the tail reader before the receipt was.
-                state.feed.wrote(position, Instant::now());
+                state.feed.wrote(position, bytes, Instant::now());
             } else {
                 state.feed.interrupt();
             }
         }
+        self.shared.keep_budget();
         self.raise(span.end);
     }
 
@@ -396,6 +398,8 @@ impl Log {
                 _ if span.end > end => state.ring.restart(span.end),
                 _ => {}
             }
+            drop(state);
+            self.shared.keep_budget();
         }
         self.raise(span.end);
     }
@@ -492,6 +496,11 @@ impl Log {
         state.start.log = state.start.log.max(offset);
         let begins = state.start.log;
         state.times.begin(begins);
+    }
+
+    /// Gives back what is not among the newest batches of all partitions.
+    pub(crate) fn give_up_old(&self) {
+        self.state().ring.give_up_old();
     }
 
     /// Gives the memory of the newest batches back.

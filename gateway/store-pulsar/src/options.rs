@@ -24,6 +24,8 @@ pub struct PulsarOptions {
     pub entry_format: EntryFormat,
     /// Partitions that `__consumer_offsets` is made with.
     pub offsets_partitions: u32,
+    /// Memory for the newest batches of all partitions together, in bytes.
+    pub tail_cache_bytes: usize,
     /// Name of this gateway, for messages.
     pub node_name: String,
     /// What holds for topics that do not say.

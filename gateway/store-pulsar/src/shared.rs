@@ -25,8 +25,6 @@ use crate::{
     topics::Topics,
 };
 
-/// Bytes of newest batches in memory, of all partitions together.
-const RING_BYTES: usize = 64 * 1024 * 1024;
 const SWEEP: Duration = Duration::from_secs(10);
 /// A partition that nobody read or wrote for so long gives its memory back.
 const IDLE: u64 = 60_000;
@@ -79,9 +77,9 @@ impl Shared {
             client,
             admin,
             topics: Topics::new(options.topic_defaults),
+            budget: Arc::new(Budget::new(options.tail_cache_bytes)),
             options,
             metrics: Metrics::default(),
-            budget: Arc::new(Budget::new(RING_BYTES)),
             cursors: Cursors::default(),
             producer_ids: tokio::sync::Mutex::new(0..0),
             producer_births: Births::default(),
@@ -118,6 +116,16 @@ impl Shared {
             .values()
             .filter_map(|slot| slot.get().cloned())
             .collect()
+    }
+
+    /// Has the memory of newest batches go to the newest: partitions that took nothing in give up theirs.
+    /// Whoever calls this holds no partition's state.
+    pub(crate) fn keep_budget(&self) {
+        if self.budget.is_overfull() {
+            for log in self.open_logs() {
+                log.give_up_old();
+            }
+        }
     }
 
     /// Whether no other gateway has shared the Pulsar since this process began, as far as it knows.

@@ -30,6 +30,7 @@ fn log(class: TopicClass, high: i64) -> Log {
         metadata_namespace: "__kafka".to_owned(),
         entry_format: EntryFormat::Kafka,
         offsets_partitions: 1,
+        tail_cache_bytes: 64 << 20,
         node_name: "test".to_owned(),
         topic_defaults: TopicDefaults::default(),
     };

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use kop_wire::{BatchBuilder, Compression, Offset, Record};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -58,6 +59,60 @@ fn a_used_up_budget_drops_the_oldest_batches() {
     assert!(budget.used.load(Ordering::Relaxed) <= 100_000);
     drop(ring);
     assert_eq!(budget.used.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn the_newest_bytes_have_the_budget_whichever_ring_they_are_in() {
+    let budget = Arc::new(Budget::new(100_000));
+    let mut idle = Ring::new(0, Arc::clone(&budget));
+    let mut busy = Ring::new(0, Arc::clone(&budget));
+    for base in 0..200 {
+        idle.push([batch(base, 1)], base + 1);
+    }
+    for base in 0..200 {
+        busy.push([batch(base, 1)], base + 1);
+        if budget.is_overfull() {
+            idle.give_up_old();
+            assert!(!budget.is_overfull());
+        }
+    }
+    let held = |ring: &Ring| ring.batches.len();
+    let alone = 100_000 / size(&batch(0, 1));
+    assert!((alone - 1..=alone).contains(&held(&busy)), "{busy:?}");
+    assert!(held(&idle) <= alone / SLACK + 1, "{}", held(&idle));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What was taken in last is held, as much as the budget has, and hardly more.
+    #[test]
+    fn rings_hold_what_a_model_holds(pushes in prop::collection::vec((0..4usize, 1..40i64), 1..200)) {
+        const LIMIT: usize = 60_000;
+        let budget = Arc::new(Budget::new(LIMIT));
+        let mut rings: Vec<Ring> = (0..4).map(|_| Ring::new(0, Arc::clone(&budget))).collect();
+        // Ring, end offset and size of each batch that was ever pushed.
+        let mut all: Vec<(usize, i64, usize)> = Vec::new();
+        for (which, records) in pushes {
+            let ring = &mut rings[which];
+            let (base, end) = (ring.end(), ring.end() + records);
+            let placed = batch(base, records);
+            all.push((which, end, size(&placed)));
+            ring.push([placed], end);
+            if budget.is_overfull() {
+                rings.iter_mut().for_each(Ring::give_up_old);
+            }
+            let mut newest = 0;
+            for (which, end, size) in all.iter().rev() {
+                newest += size;
+                let held = rings[*which].holds(end - 1);
+                prop_assert!(held || newest > LIMIT, "{newest} bytes before the end are not held");
+            }
+            prop_assert!(budget.used.load(Ordering::Relaxed) <= LIMIT + LIMIT / SLACK);
+            let held: usize = rings.iter().flat_map(|ring| &ring.batches).map(|held| size(&held.placed)).sum();
+            prop_assert_eq!(held, budget.used.load(Ordering::Relaxed));
+        }
+    }
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn options(entry_format: EntryFormat) -> PulsarOptions {
         metadata_namespace: format!("kafka-{}", Uuid::new_v4()),
         entry_format,
         offsets_partitions: 5,
+        tail_cache_bytes: 64 << 20,
         node_name: "test".to_owned(),
         topic_defaults: TopicDefaults::default(),
     }
