@@ -184,6 +184,20 @@ impl Process {
         )
     }
 
+    /// The last lines of its standard error.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        const LINES: usize = 20;
+        let [_, err] = &self.logs;
+        let said = std::fs::read(err).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let lines: Vec<&str> = said.lines().collect();
+        lines
+            .get(lines.len().saturating_sub(LINES)..)
+            .unwrap_or_default()
+            .join("\n")
+    }
+
     /// Ends its standard input.
     pub fn end_input(&mut self) {
         drop(self.child.stdin.take());

@@ -71,9 +71,10 @@ pub(super) async fn handle(call: &Call, request: InitProducerIdRequest) -> InitP
         Ok(id) => InitProducerIdResponse::default()
             .with_producer_id(id.into())
             .with_producer_epoch(0),
-        // A producer asks again after this code, and not after the one that a topic would get.
+        // A producer asks again after this code. After the one that a topic would get it does not, and after
+        // COORDINATOR_NOT_AVAILABLE Kafka's own looks for a coordinator, which an idempotent one has not.
         Err(error) => refused(Refusal {
-            code: ResponseError::CoordinatorNotAvailable,
+            code: ResponseError::CoordinatorLoadInProgress,
             ..Refusal::from(error)
         }),
     }

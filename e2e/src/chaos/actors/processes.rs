@@ -59,7 +59,11 @@ impl Client {
 
     fn goes_on(&mut self) -> Result<()> {
         match self.process.ended()? {
-            Some(status) => bail!("{} ended: {status}", self.name),
+            Some(status) => bail!(
+                "{} ended: {status}; it said:\n{}",
+                self.name,
+                self.process.last_words()
+            ),
             None => Ok(()),
         }
     }
@@ -75,7 +79,12 @@ impl Client {
         })?;
         self.tell(course)?;
         course.done(&self.name);
-        ensure!(status.success(), "{} ended with {status}", self.name);
+        ensure!(
+            status.success(),
+            "{} ended with {status}; it said:\n{}",
+            self.name,
+            self.process.last_words()
+        );
         Ok(())
     }
 
