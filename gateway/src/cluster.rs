@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use kop_config::HostPort;
 use kop_store::PartitionId;
-use kop_store_pulsar::{MembershipError, MembershipLog, SeatError};
+use kop_store_pulsar::{MembershipError, MembershipLog, SeatError, Views};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
@@ -70,6 +70,16 @@ pub enum JoinError {
     /// The announcement was not read back in time.
     #[error("the gateways' topic was not read within {} s", JOINING.as_secs())]
     Slow,
+}
+
+impl Views for Cluster {
+    fn number(&self) -> i32 {
+        self.views.borrow().number()
+    }
+
+    fn led_since(&self, partition: &PartitionId) -> Option<i32> {
+        self.leads(partition)
+    }
 }
 
 impl Cluster {

@@ -1,6 +1,6 @@
 //! Partitions that have been opened, each once.
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -53,6 +53,11 @@ impl Partitions {
     /// The partition, if it has been opened.
     pub(crate) fn opened(&self, id: &PartitionId) -> Option<StorePartition> {
         self.lock().get(id)?.get().cloned()
+    }
+
+    /// The topics of which a partition is open.
+    pub(crate) fn topics(&self) -> BTreeSet<TopicName> {
+        self.lock().keys().map(|id| id.topic.clone()).collect()
     }
 
     /// Lets go of one partition: the next who asks opens it anew.

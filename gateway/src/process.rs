@@ -124,6 +124,7 @@ impl Running {
         let advertised = advertised(&config, &addresses);
         // Last of all: from now on clients come.
         let cluster = store.join(member(&config, &advertised)).await?;
+        store.follow(&cluster);
         if cluster.has_others() {
             store.note_others();
             store.mark_producer_ids().await;

@@ -1,5 +1,5 @@
 //! The engine that was chosen at start, behind one type.
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use kop_config::{Config, PulsarConfig, StoreConfig};
 use kop_store::{
@@ -108,6 +108,14 @@ impl Store {
         }
     }
 
+    /// Has the store ask who leads what.
+    pub(crate) fn follow(&self, cluster: &Cluster) {
+        match self {
+            Self::Embedded(_) => {}
+            Self::Pulsar(store) => store.follow(Arc::new(cluster.clone())),
+        }
+    }
+
     /// Others share the store from now on.
     pub(crate) fn note_others(&self) {
         match self {
@@ -210,6 +218,14 @@ impl StorePartition {
         match self {
             Self::Embedded(_) => false,
             Self::Pulsar(partition) => partition.is_over(),
+        }
+    }
+
+    /// Has the partition ready for the appends that will come.
+    pub(crate) fn prepare(&self) {
+        match self {
+            Self::Embedded(_) => {}
+            Self::Pulsar(partition) => partition.prepare(),
         }
     }
 }

@@ -10,7 +10,7 @@ use kop_store::{
     AppendError, Appended,
     producer_state::{ActiveProducer, Verdict},
 };
-use kop_wire::{Batch, Offset};
+use kop_wire::{Batch, BatchHeader, Offset};
 use pulsar_client::{
     CloseReason, OutgoingEntry, Receipt, SendError, protocol::prost::Message as _,
 };
@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     admin::Position,
-    bounds::{self, Anchor},
+    bounds::{self, Anchor, Bounds},
     clock,
     entry::{self, EncodeError, Placed, Span, Stamp},
     log::{Gone, Life, Log},
@@ -30,8 +30,10 @@ use crate::{
 };
 
 pub(crate) mod history;
+mod refused;
 
-use history::{History, Written};
+use history::{History, Topic, Written};
+use refused::Refused;
 
 /// Entries of one partition that may wait for their receipts.
 const MAX_IN_FLIGHT: usize = 512;
@@ -52,6 +54,8 @@ pub(crate) struct Append {
 pub(crate) enum Asked {
     /// To append a batch. Boxed, because a channel has room for 32 of these from the beginning.
     Append(Box<Append>),
+    /// To own the partition, where it is not owned yet: appends will come.
+    Own,
     /// To tell which producers it knows.
     Producers(oneshot::Sender<Vec<ActiveProducer>>),
 }
@@ -78,7 +82,12 @@ pub(crate) struct Writer {
     inbox: mpsc::UnboundedReceiver<Asked>,
     owned: Option<Owned>,
     anchor: Option<Anchor>,
+    /// End of the last record at the anchor or before it; behind it there are only markers up to there.
+    end: i64,
+    /// Nothing had ever been written when the log was opened.
+    untouched: bool,
     history: History,
+    refused: Refused,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
     /// End of the last record that is surely behind every earlier owner's; known from the barrier on.
@@ -105,20 +114,24 @@ enum Event {
 }
 
 impl Writer {
-    /// A writer that already owns the partition, or will when it has something to write.
+    /// A writer that already owns the partition, or will when it has something to write. In a `new` topic
+    /// nobody else's appends can arrive yet.
     pub(crate) fn new(
         log: Arc<Log>,
         inbox: mpsc::UnboundedReceiver<Asked>,
         owned: Option<Owned>,
-        anchor: Option<Anchor>,
-        empty: bool,
+        bounds: Bounds,
+        new: bool,
     ) -> Self {
         Self {
             log,
             inbox,
             owned,
-            anchor,
-            history: History::new(empty),
+            anchor: bounds.last,
+            end: bounds.high,
+            untouched: bounds.is_untouched(),
+            history: History::new(new && bounds.last.is_none()),
+            refused: Refused::default(),
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             settled: None,
@@ -143,6 +156,12 @@ impl Writer {
             match self.event(&mut life, drained).await {
                 Event::Receipt(receipt) => self.answered(receipt).await,
                 Event::Asked(Asked::Append(append)) => self.waiting = Some(*append),
+                Event::Asked(Asked::Own) => {
+                    // The first append tells what is wrong.
+                    if let Err(error) = self.own().await {
+                        tracing::debug!(topic = %self.log.topic, %error, "not owned yet");
+                    }
+                }
                 // Whoever asked may have gone.
                 Event::Asked(Asked::Producers(reply)) => {
                     let _ = reply.send(self.history.state().active());
@@ -199,19 +218,43 @@ impl Writer {
         let Some(append) = self.waiting.take() else {
             return;
         };
+        if let Err(error) = self.own().await {
+            return self.refuse_waiting(append, error);
+        }
         match self.admit(&append.batch).await {
             Ok(Admission::Send) => self.send(append).await,
             Ok(Admission::Later) => self.waiting = Some(append),
             Ok(Admission::Answer(answer)) => append.answer(answer),
-            Err(error) => append.answer(Err(error)),
+            Err(error) => self.refuse(append, error),
         }
     }
 
-    async fn admit(&mut self, batch: &Batch) -> Result<Admission, AppendError> {
-        if self.owned.is_none() {
-            // Boxed, as all that is seldom done: the task of an idle partition holds no room for it.
-            Box::pin(self.take()).await?;
+    /// Refuses what waits for an owner: it would wait as long again, one after the other.
+    fn refuse_waiting(&mut self, first: Append, error: AppendError) {
+        let why = error.to_string();
+        let is_owned_elsewhere = matches!(error, AppendError::NotOwner);
+        self.refuse(first, error);
+        while let Ok(asked) = self.inbox.try_recv() {
+            let Asked::Append(append) = asked else {
+                continue;
+            };
+            let error = if is_owned_elsewhere {
+                AppendError::NotOwner
+            } else {
+                AppendError::Unavailable(why.clone().into())
+            };
+            self.refuse(*append, error);
         }
+    }
+
+    fn refuse(&mut self, append: Append, error: AppendError) {
+        if let AppendError::Unavailable(_) | AppendError::NotOwner = error {
+            self.refused.note(append.batch.header());
+        }
+        append.answer(Err(error));
+    }
+
+    async fn admit(&mut self, batch: &Batch) -> Result<Admission, AppendError> {
         let header = batch.header();
         if !header.is_idempotent() || self.history.follows_in_flight(header) {
             return Ok(Admission::Send);
@@ -223,7 +266,13 @@ impl Writer {
             Box::pin(self.read_history()).await?;
         }
         match self.history.state().check(header)? {
-            Verdict::Write => Ok(Admission::Send),
+            Verdict::Write => match self.missing_before(header) {
+                None => Ok(Admission::Send),
+                Some(expected) => Err(AppendError::OutOfOrderSequence {
+                    expected,
+                    found: header.base_sequence,
+                }),
+            },
             Verdict::Duplicate { base_offset } => Ok(Admission::Answer(Ok(Appended {
                 base_offset,
                 log_start: Offset(self.log.log_start()),
@@ -231,6 +280,18 @@ impl Writer {
                 log_append_time: None,
             }))),
         }
+    }
+
+    /// The sequence number that has to come before a batch of a producer of which nothing is known.
+    fn missing_before(&self, header: &BatchHeader) -> Option<i32> {
+        if self.history.state().knows(header.producer_id) || header.is_control() {
+            return None;
+        }
+        let begins =
+            || header.base_sequence > 0 && self.history.is_new(header, &Topic::of(&self.log));
+        self.refused
+            .before(header)
+            .or_else(|| begins().then_some(0))
     }
 
     async fn send(&mut self, append: Append) {
@@ -309,6 +370,7 @@ impl Writer {
             };
             let bytes = append.batch.bytes().len();
             self.history.written(header, written, bytes);
+            self.refused.written(header);
             self.settled = self.settled.map(|_| span.end);
             let placed = Placed {
                 base: Offset(span.base),
@@ -327,12 +389,14 @@ impl Writer {
                 log_append_time: None,
             }
         });
-        match &answer {
-            // The broker never saw it.
-            Ok(_) | Err(AppendError::TooLarge { .. }) => {}
-            Err(_) => self.fail(before),
+        match answer {
+            // The broker never saw what is too large.
+            answer @ (Ok(_) | Err(AppendError::TooLarge { .. })) => append.answer(answer),
+            Err(error) => {
+                self.fail(before);
+                self.refuse(append, error);
+            }
         }
-        append.answer(answer);
     }
 
     /// An entry may be stored behind `last` or not. Those in flight behind it may be answered well, but
@@ -370,6 +434,7 @@ impl Writer {
             position,
             index: span.end - 1,
         });
+        self.end = span.end;
         Ok((position, span))
     }
 
@@ -420,6 +485,21 @@ impl Writer {
         }
     }
 
+    /// Sees to it that the partition is owned.
+    async fn own(&mut self) -> Result<(), AppendError> {
+        if self.owned.is_some() {
+            return Ok(());
+        }
+        let mut life = self.log.life();
+        tokio::select! {
+            biased;
+            // Another gateway is to have it now: nobody fights for the name.
+            _ = life.wait_for(|life| *life != Life::Serving) => Err(AppendError::NotOwner),
+            // Boxed, as all that is seldom done: the task of an idle partition holds no room for it.
+            taken = Box::pin(self.take()) => taken,
+        }
+    }
+
     /// Wins the partition, or wins it again.
     async fn take(&mut self) -> Result<(), AppendError> {
         if self.log.is_group_log() {
@@ -445,14 +525,27 @@ impl Writer {
         Metrics::add(&self.log.shared.metrics.owners_taken);
         let Log { shared, topic, .. } = &*self.log;
         if !shared.is_alone() && !self.history.is_interrupted() {
-            // Others may have written before us, and what they had on its way stands behind nothing of
-            // ours: so what is empty now has been empty.
-            let bounds = bounds::ask(&shared.admin, topic).await;
-            let bounds = bounds.map_err(|error| AppendError::Unavailable(error.into()))?;
-            self.history = History::beside_others(bounds.last.is_none() && bounds.high == 0);
+            // Others may have written before us. What is empty is known to be if nobody can have anything
+            // on its way to it.
+            let untouched = self.untouched && self.is_first_owner() && {
+                let bounds = bounds::ask(&shared.admin, topic).await;
+                let bounds = bounds.map_err(|error| AppendError::Unavailable(error.into()))?;
+                bounds.is_untouched()
+            };
+            self.history = History::beside_others(untouched);
         }
         self.owned = Some(owned);
         Ok(())
+    }
+
+    /// Whether this gateway has led the partition since before the topic was made.
+    fn is_first_owner(&self) -> bool {
+        let Log {
+            shared, origin, id, ..
+        } = &*self.log;
+        let made = origin.birth.and_then(|birth| birth.view);
+        let led = shared.views.get().and_then(|views| views.led_since(id));
+        led.zip(made).is_some_and(|(led, made)| led <= made)
     }
 
     /// Reads what was written without us, or before us, up to a barrier.
@@ -461,8 +554,9 @@ impl Writer {
             Some(end) => end,
             None => self.barrier().await?,
         };
+        let last = self.anchor.map(|anchor| anchor.position);
         self.history
-            .read(&self.log, end)
+            .read(&self.log, (last, end))
             .await
             .map_err(|error| AppendError::Unavailable(error.into()))
     }
@@ -480,12 +574,24 @@ impl Writer {
                 return Err(AppendError::Unavailable(error.into()));
             }
         };
-        let (anchor, end) = bounds::end_before(&self.log.shared.admin, &self.log.topic, marker)
-            .await
-            .map_err(|error| AppendError::Unavailable(error.into()))?;
+        let anchor = match self.anchor {
+            // Nothing stands in between.
+            Some(anchor) if marker.follows(anchor.position) => Anchor {
+                position: marker,
+                index: anchor.index + 1,
+            },
+            _ => {
+                let found = bounds::end_before(&self.log.shared.admin, &self.log.topic, marker);
+                let found = found
+                    .await
+                    .map_err(|error| AppendError::Unavailable(error.into()))?;
+                self.end = found.1;
+                found.0
+            }
+        };
         self.anchor = Some(anchor);
-        self.settled = Some(end);
-        Ok(end)
+        self.settled = Some(self.end);
+        Ok(self.end)
     }
 
     fn refuse_all(&mut self, error: impl Fn() -> AppendError) {
@@ -495,7 +601,7 @@ impl Writer {
         while let Ok(asked) = self.inbox.try_recv() {
             match asked {
                 Asked::Append(append) => refused.push(*append),
-                Asked::Producers(_) => {}
+                Asked::Own | Asked::Producers(_) => {}
             }
         }
         for append in refused {

@@ -29,6 +29,13 @@ pub(crate) struct Start {
     pub(crate) log: i64,
 }
 
+impl Bounds {
+    /// Whether nothing was ever written there.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.last.is_none() && self.high == 0
+    }
+}
+
 impl Start {
     /// The start of a topic whose first entry begins with `stored`.
     fn of(stats: &InternalStats, stored: i64) -> Self {
@@ -94,18 +101,17 @@ async fn of(
             last: None,
         }));
     };
-    let Some(facts) = admin.entry(topic, last).await? else {
+    let (oldest, facts) = if first == last {
+        let facts = admin.entry(topic, last).await?;
+        (facts, facts)
+    } else {
+        tokio::try_join!(admin.entry(topic, first), admin.entry(topic, last))?
+    };
+    let (Some(oldest), Some(facts)) = (oldest, facts) else {
         return Ok(None);
     };
     let index = facts.index.ok_or(DecodeError::NoIndex)?;
-    let stored = if first == last {
-        base(facts)?
-    } else {
-        let Some(facts) = admin.entry(topic, first).await? else {
-            return Ok(None);
-        };
-        base(facts)?
-    };
+    let stored = base(oldest)?;
     let Some(high) = readable_end(admin, topic, stats, last, facts).await? else {
         return Ok(None);
     };

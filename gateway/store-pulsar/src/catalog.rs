@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    EntryFormat, PulsarMetrics, PulsarOptions,
+    EntryFormat, PulsarMetrics, PulsarOptions, Views,
     admin::{AdminError, PartitionedTopic},
     bounds::BoundsError,
     config,
@@ -27,7 +27,7 @@ use crate::{
     partition::{Opening, OpeningError, PulsarPartition},
     producer_ids,
     shared::{Shared, sweep},
-    topics::{Known, TOPIC_ID, describe},
+    topics::{Birth, Known, TOPIC_ID, describe},
 };
 
 /// Topics asked for at once while all are listed.
@@ -132,6 +132,12 @@ impl PulsarStore {
         self.shared.note_others();
     }
 
+    /// Has the store ask who leads what. Without, or before, whatever it takes over may have had an owner.
+    pub fn follow(&self, views: Arc<dyn Views>) {
+        // The first one stays: a store serves one gateway.
+        let _ = self.shared.views.set(views);
+    }
+
     /// Notes which producer ids are not taken yet. Producers with those, of any gateway, can have written
     /// nothing before now.
     ///
@@ -195,6 +201,10 @@ impl PulsarStore {
         let opening = Opening {
             live: live.of(known, &self.shared.options.topic_defaults),
             new: self.shared.has_made(&known.pulsar),
+            id: PartitionId {
+                topic: known.topic.name.clone(),
+                index,
+            },
             topic,
             origin: known.origin(),
             layout: known.layout(self.shared.options.entry_format),
@@ -250,6 +260,9 @@ impl Catalog for PulsarStore {
         metadata
             .properties
             .insert(TOPIC_ID.to_owned(), Uuid::new_v4().to_string());
+        metadata
+            .properties
+            .extend(Birth::now(&self.shared).properties());
         if internal {
             metadata
                 .properties

@@ -14,8 +14,7 @@
 //!   └── cursors: sequential readers for the rest      read, offset_search
 //! ```
 //!
-//! Not here yet: several gateways on one Pulsar (a second one is refused by the partitions' owner),
-//! snapshots of producer state.
+//! Which gateway should write is decided elsewhere ([`Views`]); that only one does is proved here.
 mod admin;
 mod append;
 mod bounds;
@@ -47,6 +46,7 @@ mod shared;
 mod tail;
 mod time_index;
 mod topics;
+mod views;
 
 pub use admin::AdminError;
 pub use catalog::PulsarStore;
@@ -58,3 +58,4 @@ pub use metrics::PulsarMetrics;
 pub use naming::{Naming, PulsarTopic};
 pub use options::{EntryFormat, PulsarOptions};
 pub use partition::PulsarPartition;
+pub use views::Views;

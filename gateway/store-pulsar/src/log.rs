@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use kop_store::{AppendError, ReadLimit, Watermarks};
+use kop_store::{AppendError, PartitionId, ReadLimit, Watermarks};
 use kop_wire::Offset;
 use pulsar_client::Producer;
 use tokio::{
@@ -55,6 +55,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// One partition.
 pub(crate) struct Log {
+    /// As Kafka names it.
+    pub(crate) id: PartitionId,
     pub(crate) topic: PulsarTopic,
     pub(crate) origin: Arc<Origin>,
     pub(crate) layout: Layout,
@@ -133,7 +135,7 @@ pub(crate) enum Lookup {
 
 impl Log {
     pub(crate) fn new(
-        topic: PulsarTopic,
+        (id, topic): (PartitionId, PulsarTopic),
         (origin, live): (Arc<Origin>, Arc<Live>),
         layout: Layout,
         shared: Arc<Shared>,
@@ -142,6 +144,7 @@ impl Log {
     ) -> Self {
         let ring = Ring::new(bounds.high, Arc::clone(&shared.budget));
         Self {
+            id,
             topic,
             origin,
             layout,

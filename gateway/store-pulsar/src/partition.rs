@@ -3,8 +3,8 @@ use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 use kop_store::{
-    AppendError, Appended, Fetched, Partition, ReadError, ReadLimit, TimestampedOffset,
-    TopicSettings, TruncateError, Watermarks, producer_state::ActiveProducer,
+    AppendError, Appended, Fetched, Partition, PartitionId, ReadError, ReadLimit,
+    TimestampedOffset, TopicSettings, TruncateError, Watermarks, producer_state::ActiveProducer,
 };
 use kop_wire::{Batch, Offset, Timestamp};
 use tokio::{
@@ -39,6 +39,7 @@ pub struct PulsarPartition {
 pub(crate) struct Opening {
     /// Nobody can have anything on its way to the topic: we have just made it.
     pub(crate) new: bool,
+    pub(crate) id: PartitionId,
     pub(crate) topic: PulsarTopic,
     pub(crate) origin: Arc<Origin>,
     pub(crate) layout: Layout,
@@ -65,6 +66,7 @@ impl Opening {
     pub(crate) async fn open(self) -> Result<Arc<Log>, OpeningError> {
         let Self {
             new,
+            id,
             topic,
             origin,
             layout,
@@ -96,20 +98,18 @@ impl Opening {
         };
         let (appends, inbox) = mpsc::unbounded_channel();
         let log = Arc::new(Log::new(
-            topic,
+            (id, topic),
             (origin, live),
             layout,
             shared,
             appends,
             bounds,
         ));
-        // In an empty topic that others made, appends of an earlier owner may yet arrive.
-        let empty = new && bounds.last.is_none();
         let owned = owned.map(|(owned, asked)| {
             log.proved(owned.holder(), asked);
             owned
         });
-        let writer = Writer::new(Arc::clone(&log), inbox, owned, bounds.last, empty);
+        let writer = Writer::new(Arc::clone(&log), inbox, owned, bounds, new);
         log.keep(tokio::spawn(writer.run()));
         if let Some(reader) = tail {
             // A reader that has to be opened again before it saw anything begins at the last entry
@@ -137,6 +137,13 @@ impl PulsarPartition {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.log.is_over()
+    }
+
+    /// Has the partition owned before the first append comes, which then need not wait for it.
+    pub fn prepare(&self) {
+        self.log.touch();
+        // A log that has ended is not owned any more.
+        drop(self.log.appends.send(Asked::Own));
     }
 
     /// Why a read is refused by a log that has ended.

@@ -3,7 +3,7 @@ use std::{
     collections::{HashMap, HashSet},
     ops::Range,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,7 +13,7 @@ use pulsar_client::Client;
 use tokio::sync::OnceCell;
 
 use crate::{
-    PulsarOptions,
+    PulsarOptions, Views,
     admin::Admin,
     bounds, clock,
     log::Log,
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) configuring: tokio::sync::Mutex<()>,
     /// Whether other gateways share the Pulsar, or have since this process began.
     shared: AtomicBool,
+    /// Who leads what, where that is told.
+    pub(crate) views: OnceLock<Arc<dyn Views>>,
     /// Topics that this process made while it was alone.
     made: Mutex<HashSet<PulsarTopic>>,
     logs: Mutex<HashMap<PulsarTopic, Slot>>,
@@ -86,6 +88,7 @@ impl Shared {
             closing: AtomicBool::new(false),
             configuring: tokio::sync::Mutex::default(),
             shared: AtomicBool::new(false),
+            views: OnceLock::new(),
             made: Mutex::default(),
             logs: Mutex::default(),
         }

@@ -1,28 +1,35 @@
 //! What is known of topics: their partitions, ids and formats, remembered for a few seconds.
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use kop_store::{Topic, TopicClass, TopicConfig, TopicDefaults, TopicSettings};
 use kop_wire::TopicName;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use crate::{
     EntryFormat,
     admin::{Admin, AdminError, PartitionedTopic},
-    config,
+    clock, config,
     entry::Layout,
     live::AllLive,
     naming::{Naming, PulsarTopic, is_hidden, split_partition},
+    shared::Shared,
 };
 
 /// Topic property with Kafka's topic id, as `KoP` names it.
 pub(crate) const TOPIC_ID: &str = "kafkaTopicUUID";
+/// Topic properties that tell when a gateway made it: milliseconds since the epoch by its clock, and the
+/// number of its view.
+const CREATED_TIME: &str = "kop.created.time";
+const CREATED_VIEW: &str = "kop.created.view";
 /// How long a topic is believed to be as it was. Partitions may be added by others.
 const BELIEVED: Duration = Duration::from_secs(10);
+/// How long a topic that was seen to be there is taken to be there still.
+const SEEN: Duration = Duration::from_millis(500);
 /// Topics remembered at once.
 const REMEMBERED: usize = 20_000;
 
@@ -44,12 +51,68 @@ pub(crate) struct Origin {
     pulsar: PulsarTopic,
     partitioned: bool,
     id: Option<String>,
+    /// When a gateway made it, where one did.
+    pub(crate) birth: Option<Birth>,
+    /// When it was last seen to be there.
+    seen: tokio::sync::Mutex<Option<Instant>>,
+}
+
+/// When a gateway made a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Birth {
+    /// Milliseconds since the epoch, by the gateway's clock.
+    pub(crate) time: i64,
+    /// The number of the gateway's view then.
+    pub(crate) view: Option<i32>,
+}
+
+impl Birth {
+    /// Of a topic that is made now.
+    pub(crate) fn now(shared: &Shared) -> Self {
+        Self {
+            time: i64::try_from(clock::now_millis()).unwrap_or(i64::MAX),
+            view: shared.views.get().map(|views| views.number()),
+        }
+    }
+
+    /// As it stands in the topic's properties.
+    pub(crate) fn properties(self) -> impl Iterator<Item = (String, String)> {
+        let time = (CREATED_TIME, i64::to_string(&self.time));
+        let view = self.view.map(|view| (CREATED_VIEW, view.to_string()));
+        [time]
+            .into_iter()
+            .chain(view)
+            .map(|(name, value)| (name.to_owned(), value))
+    }
+
+    fn of(properties: &BTreeMap<String, String>) -> Option<Self> {
+        Some(Self {
+            time: properties.get(CREATED_TIME)?.parse().ok()?,
+            view: properties
+                .get(CREATED_VIEW)
+                .and_then(|view| view.parse().ok()),
+        })
+    }
 }
 
 impl Origin {
     /// Whether the topic is still there. Brokers may make a missing topic when it is asked for, so
-    /// this is looked at before anything is opened again.
+    /// this is looked at before anything is opened again: once for partitions that are opened together.
     pub(crate) async fn exists(&self, admin: &Admin) -> Result<bool, AdminError> {
+        let Ok(mut seen) = timeout(SEEN, self.seen.lock()).await else {
+            // Whoever looks gets no answer; no queue is to stand behind it.
+            return self.look(admin).await;
+        };
+        if seen.is_some_and(|at| at.elapsed() < SEEN) {
+            return Ok(true);
+        }
+        let asked = Instant::now();
+        let exists = self.look(admin).await?;
+        *seen = exists.then_some(asked);
+        Ok(exists)
+    }
+
+    async fn look(&self, admin: &Admin) -> Result<bool, AdminError> {
         if !self.partitioned {
             return admin.exists(&self.pulsar).await;
         }
@@ -175,6 +238,8 @@ pub(crate) fn describe(
         pulsar: pulsar.clone(),
         partitioned: metadata.partitions > 0,
         id: property(TOPIC_ID).map(str::to_owned),
+        birth: Birth::of(&metadata.properties),
+        seen: tokio::sync::Mutex::default(),
     });
     let own_name = naming
         .kafka_name(pulsar.as_str())
@@ -236,6 +301,19 @@ mod tests {
             "persistent://public/default/orders-partition-2"
         );
         assert!(known.partition(3).is_none() && known.partition(-1).is_none());
+    }
+
+    #[test]
+    fn a_topic_tells_when_a_gateway_made_it() {
+        for view in [None, Some(7)] {
+            let birth = Birth { time: 1_234, view };
+            let metadata = PartitionedTopic {
+                partitions: 1,
+                properties: birth.properties().collect(),
+            };
+            assert_eq!(known(&metadata).origin.birth, Some(birth));
+        }
+        assert_eq!(known(&PartitionedTopic::default()).origin.birth, None);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::{
     entry::{DecodeError, Span, producer_batches},
     log::{Log, position},
     metrics::Metrics,
+    producer_ids::Births,
     shared::Shared,
 };
 
@@ -69,6 +70,28 @@ enum Known {
     From(Option<Since>),
     /// action: nothing is judged. transition: `From` by reading on from `last`, or by reading back.
     Until { last: Anchor, since: Option<Since> },
+}
+
+/// What decides whether a producer can have been forgotten.
+pub(super) struct Topic<'a> {
+    pub(super) births: &'a Births,
+    /// When the topic was made, in milliseconds since the epoch as `now`.
+    pub(super) made: i64,
+    pub(super) now: i64,
+    /// The first offset that Pulsar still holds.
+    pub(super) stored: i64,
+}
+
+impl<'a> Topic<'a> {
+    /// The log's.
+    pub(super) fn of(log: &'a Log) -> Self {
+        Self {
+            births: &log.shared.producer_births,
+            made: log.origin.birth.map_or(i64::MAX, |birth| birth.time),
+            now: now(),
+            stored: log.stored_start(),
+        }
+    }
 }
 
 /// Where an entry of ours stands, and when it was written.
@@ -163,6 +186,29 @@ impl History {
             && (!self.state.knows(id) || self.state.check(header).is_err())
     }
 
+    /// Whether a producer of which nothing is known has never written here, rather than being forgotten:
+    /// its id is younger than what is forgotten, and all that was written since it was taken is known. A
+    /// producer that is older than the topic may go on where it was in one of the same name.
+    pub(super) fn is_new(&self, header: &BatchHeader, topic: &Topic<'_>) -> bool {
+        let births = topic.births;
+        let (id, birth) = (header.producer_id, births.of(header.producer_id));
+        let kept = Retention::default();
+        let remembered = topic.now.saturating_sub(kept.silence_ms - SKEW_MS);
+        if birth < topic.made.max(remembered) || self.state.len() > kept.producers / 2 {
+            return false;
+        }
+        if self.alone && id >= births.first() {
+            return true;
+        }
+        match self.known {
+            Known::From(Some(Since::Beginning)) => topic.stored == 0,
+            Known::From(Some(Since::Entry(first))) => {
+                first.written <= birth.saturating_sub(SKEW_MS)
+            }
+            Known::From(None) | Known::Until { .. } => false,
+        }
+    }
+
     /// A batch is on its way.
     pub(super) fn sent(&mut self, header: &BatchHeader) {
         if !header.is_idempotent() {
@@ -245,12 +291,18 @@ impl History {
         }
     }
 
-    /// Reads what is missing, up to the records' end at `end`; nothing is in flight.
-    pub(super) async fn read(&mut self, log: &Log, end: i64) -> Result<(), HistoryError> {
+    /// Reads what is missing, up to the records' end; nothing is in flight. `end` is that, with the last
+    /// entry where that is known.
+    pub(super) async fn read(
+        &mut self,
+        log: &Log,
+        end: (Option<Position>, i64),
+    ) -> Result<(), HistoryError> {
+        let (last, end) = end;
         Metrics::add(&log.shared.metrics.rebuilds);
         match self.known {
             Known::From(Some(Since::Beginning)) => Ok(()),
-            Known::From(since) => self.read_back(log, since, end).await,
+            Known::From(since) => self.read_back(log, since, (last, end)).await,
             Known::Until { last, since } if end.saturating_sub(last.index) <= FAR => {
                 let on = Replay::on(self.state.clone());
                 let read = read(log, at(last.position), end, on).await?;
@@ -262,7 +314,7 @@ impl History {
             }
             Known::Until { .. } => {
                 *self = Self::beside_others(false);
-                self.read_back(log, None, end).await
+                self.read_back(log, None, (last, end)).await
             }
         }
     }
@@ -272,14 +324,19 @@ impl History {
         &mut self,
         log: &Log,
         since: Option<Since>,
-        end: i64,
+        (last, end): (Option<Position>, i64),
     ) -> Result<(), HistoryError> {
-        let stats = log.shared.admin.internal_stats(&log.topic).await?;
         let (before, end) = match since {
             Some(Since::Entry(first)) => (Some(first.position), first.offset),
             Some(Since::Beginning) | None => (None, end),
         };
-        let start = back(&stats, before, self.step);
+        let start = match before.or(last).and_then(|from| near(from, self.step)) {
+            Some(near) => Some(near),
+            None => {
+                let stats = log.shared.admin.internal_stats(&log.topic).await?;
+                back(&stats, before, self.step)
+            }
+        };
         self.step = self.step.saturating_mul(STEP_FACTOR);
         let from = start.map_or(ReaderStart::Earliest, at);
         let mut part = read(log, from, end, Replay::new()).await?;
@@ -318,6 +375,14 @@ fn at(position: Position) -> ReaderStart {
         ledger: position.ledger,
         entry: position.entry,
     })
+}
+
+/// The entry so many before one where both are in one ledger and it is not the ledger's first, which might
+/// be the topic's.
+fn near(from: Position, entries: u64) -> Option<Position> {
+    let entry = from.entry.checked_sub(entries).filter(|entry| *entry > 0)?;
+    let ledger = from.ledger;
+    Some(Position { ledger, entry })
 }
 
 /// The entry so many before one, or before the end; `None` where there are no more than those.

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use kop_store::{TopicClass, TopicDefaults};
+use kop_store::{PartitionId, TopicClass, TopicDefaults};
 use kop_wire::{Batch, BatchBuilder, Compression, Record, TopicName};
 use pulsar_client::{Client, ClientOptions, Entry, EntryId};
 
@@ -51,8 +51,12 @@ fn log(class: TopicClass, high: i64) -> Log {
         last: None,
     };
     let layout = Layout::of(class, EntryFormat::Kafka);
+    let id = PartitionId {
+        topic: name,
+        index: 0,
+    };
     Log::new(
-        topic,
+        (id, topic),
         (known.origin(), live),
         layout,
         shared,

@@ -14,7 +14,7 @@ mod round_trips;
 mod takeover;
 mod trimming;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kop_store::{
@@ -22,7 +22,7 @@ use kop_store::{
     TopicConfig, TopicDefaults,
     conformance::{self, Capabilities},
 };
-use kop_store_pulsar::{EntryFormat, PulsarOptions, PulsarStore};
+use kop_store_pulsar::{EntryFormat, PulsarOptions, PulsarStore, Views};
 use kop_wire::{Batch, BatchBuilder, Compression, Offset, Record, Timestamp, TopicName};
 use pulsar_client::{
     Client, ClientOptions, MessageMetadata, OutgoingEntry, Producer, ProducerOptions,

@@ -3,10 +3,25 @@ use kop_store::{AppendError, OpenError};
 
 use super::*;
 
+/// A gateway that says since when it leads everything.
+#[derive(Debug)]
+struct LeadsSince(i32);
+
+impl Views for LeadsSince {
+    fn number(&self) -> i32 {
+        self.0
+    }
+
+    fn led_since(&self, _: &PartitionId) -> Option<i32> {
+        Some(self.0)
+    }
+}
+
 /// Two gateways of one Pulsar that know of each other.
 async fn two(options: &PulsarOptions) -> [PulsarStore; 2] {
     let stores = [store(options).await, store(options).await];
     for store in &stores {
+        store.follow(Arc::new(LeadsSince(1)));
         store.note_others();
         store.mark_producer_ids().await.unwrap();
     }
@@ -215,4 +230,47 @@ async fn whoever_takes_a_long_log_over_reads_little_of_it_and_writes_nothing_twi
             store.close().await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_have_had_a_predecessor_trusts_no_empty_log() {
+    let options = options(EntryFormat::Kafka);
+    let [first, _] = two(&options).await;
+    let name = new_topic(&first).await;
+    let third = store(&options).await;
+    third.follow(Arc::new(LeadsSince(2)));
+    third.note_others();
+    third.mark_producer_ids().await.unwrap();
+    let id = third.allocate_producer_ids(1).await.unwrap().start;
+    let partition = open(&third, &name).await;
+    let appended = partition.append(idempotent(id, 0, &["a"])).await.unwrap();
+    assert_eq!(third.metrics().barriers, 1);
+    assert_eq!(appended.base_offset, Offset(1), "behind the barrier");
+    assert_eq!(values(&partition, 0).await, [(1, "a".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_behind_a_first_one_that_was_never_written_waits_for_it() {
+    let [store, _] = two(&options(EntryFormat::Kafka)).await;
+    let name = new_topic(&store).await;
+    store.mark_producer_ids().await.unwrap();
+    let id = store.allocate_producer_ids(1).await.unwrap().start;
+    let partition = open(&store, &name).await;
+    let behind = partition.append(idempotent(id, 2, &["c"])).await;
+    let refused = AppendError::OutOfOrderSequence {
+        expected: 0,
+        found: 2,
+    };
+    assert_eq!(behind.unwrap_err().to_string(), refused.to_string());
+    partition
+        .append(idempotent(id, 0, &["a", "b"]))
+        .await
+        .unwrap();
+    partition.append(idempotent(id, 2, &["c"])).await.unwrap();
+    let written: Vec<String> = values(&partition, 0)
+        .await
+        .into_iter()
+        .map(|(_, value)| value)
+        .collect();
+    assert_eq!(written, ["a", "b", "c"]);
 }

@@ -362,3 +362,30 @@ fn what_is_written_behind_an_interruption_is_not_judged_without_what_stands_befo
         "{verdict:?}"
     );
 }
+
+#[test]
+fn a_producer_is_new_only_where_it_cannot_have_been_forgotten() {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let births = Births::default();
+    births.note(100, 50_000_000);
+    let topic = |made, now, stored| Topic {
+        births: &births,
+        made,
+        now,
+        stored,
+    };
+    let now = 50_000_000 + 1_000;
+    let young = topic(50_000_000 - 5_000, now, 0);
+    let all = History::beside_others(true);
+    assert!(all.is_new(&header(100, 5, 1), &young));
+    // An id that was taken before anybody noted when.
+    assert!(!all.is_new(&header(99, 5, 1), &young));
+    // One that may have gone on from another topic of the name, or may have been silent for a day.
+    assert!(!all.is_new(&header(100, 5, 1), &topic(now, now, 0)));
+    assert!(!all.is_new(&header(100, 5, 1), &topic(0, 50_000_000 + DAY, 0)));
+    // What was removed may have been its.
+    assert!(!all.is_new(&header(100, 5, 1), &topic(0, now, 7)));
+    assert!(!History::beside_others(false).is_new(&header(100, 5, 1), &young));
+    // All that a process was told since it took the id, having been alone.
+    assert!(History::new(false).is_new(&header(100, 5, 1), &topic(0, now, 7)));
+}
