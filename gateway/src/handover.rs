@@ -10,7 +10,7 @@ use crate::gateway::Gateway;
 /// being opened when it changed is found then.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Follows the cluster's views until they end.
+/// Follows the cluster's views until they end, and lets go of partitions that the store has closed.
 pub(crate) async fn follow(gateway: Arc<Gateway>) {
     let mut views = gateway.cluster.views();
     loop {
@@ -21,6 +21,7 @@ pub(crate) async fn follow(gateway: Arc<Gateway>) {
         metrics
             .gateways
             .set(i64::try_from(members).unwrap_or(i64::MAX));
+        gateway.partitions.sweep();
         let changed = match timeout(EVERY, views.changed()).await {
             Ok(Ok(())) => gateway.cluster.has_others(),
             Ok(Err(_)) => return,

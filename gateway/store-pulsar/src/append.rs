@@ -27,11 +27,13 @@ use crate::{
     log::{Gone, Life, Log},
     metrics::Metrics,
     ownership::{self, Owned},
+    usage::Held,
 };
 
 pub(crate) mod history;
 
-use history::{History, Written};
+pub(crate) use history::History;
+use history::Written;
 
 /// Entries of one partition that may wait for their receipts.
 const MAX_IN_FLIGHT: usize = 512;
@@ -46,6 +48,8 @@ const NOTE_FRAME: usize = 16;
 pub(crate) struct Append {
     pub(crate) batch: Batch,
     pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+    /// Whoever asked may go, and the log stays open until it is answered.
+    pub(crate) _held: Held,
 }
 
 /// What a writer is asked for.
@@ -111,14 +115,14 @@ impl Writer {
         inbox: mpsc::UnboundedReceiver<Asked>,
         owned: Option<Owned>,
         anchor: Option<Anchor>,
-        empty: bool,
+        history: History,
     ) -> Self {
         Self {
             log,
             inbox,
             owned,
             anchor,
-            history: History::new(empty),
+            history,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             settled: None,
@@ -128,15 +132,14 @@ impl Writer {
     }
 
     /// Writes until the partition is closed or deleted.
-    pub(crate) async fn run(mut self) {
-        let mut life = self.log.life();
+    pub(crate) async fn run(mut self, mut life: watch::Receiver<Life>) {
         let mut drained = false;
         while !(drained && self.in_flight.is_empty() && self.waiting.is_none()) {
             // Looked at before waiting: it may have changed before this task began.
             let state = *life.borrow_and_update();
             match state {
                 Life::Serving => {}
-                Life::Closing => self.inbox.close(),
+                Life::Closing | Life::Unused => self.inbox.close(),
                 Life::Deleted => return self.refuse_all(|| AppendError::Deleted),
                 Life::Lost => return self.refuse_all(|| AppendError::NotOwner),
             }
@@ -442,8 +445,9 @@ impl Writer {
                 return Err(error.into());
             }
         };
-        Metrics::add(&self.log.shared.metrics.owners_taken);
         let Log { shared, topic, .. } = &*self.log;
+        Metrics::add(&shared.metrics.owners_taken);
+        shared.owned_before.note(topic);
         if !shared.is_alone() && !self.history.is_interrupted() {
             // Others may have written before us, and what they had on its way stands behind nothing of
             // ours: so what is empty now has been empty.

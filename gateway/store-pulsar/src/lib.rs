@@ -14,8 +14,8 @@
 //!   └── cursors: sequential readers for the rest      read, offset_search
 //! ```
 //!
-//! Not here yet: several gateways on one Pulsar (a second one is refused by the partitions' owner),
-//! snapshots of producer state.
+//! A partition is open while somebody holds a handle to it, and a minute longer ([`PulsarOptions`] says how
+//! long): then its tasks, its producer and its reader end, and the next who asks opens it anew     usage
 mod admin;
 mod append;
 mod bounds;
@@ -38,6 +38,7 @@ mod offset_index;
 mod offset_search;
 mod offset_time;
 mod options;
+mod owned_before;
 mod ownership;
 mod partition;
 mod producer_ids;
@@ -47,6 +48,7 @@ mod shared;
 mod tail;
 mod time_index;
 mod topics;
+mod usage;
 
 pub use admin::AdminError;
 pub use catalog::PulsarStore;
@@ -57,4 +59,4 @@ pub use membership::{Announced, Announcements, MembershipError, MembershipLog, S
 pub use metrics::PulsarMetrics;
 pub use naming::{Naming, PulsarTopic};
 pub use options::{EntryFormat, PulsarOptions};
-pub use partition::PulsarPartition;
+pub use partition::{PulsarPartition, WeakPulsarPartition};

@@ -18,7 +18,16 @@ const PLENTY: ReadLimit = ReadLimit {
 };
 
 /// A log that begins and ends at `high`, of a Pulsar that nobody talks to.
-fn log(class: TopicClass, high: i64) -> Log {
+pub(crate) fn log(class: TopicClass, high: i64) -> Log {
+    with_appends(class, high, mpsc::unbounded_channel().0)
+}
+
+/// The same, with a place for its appends.
+pub(crate) fn with_appends(
+    class: TopicClass,
+    high: i64,
+    appends: mpsc::UnboundedSender<Asked>,
+) -> Log {
     drop(rustls::crypto::ring::default_provider().install_default());
     let options = PulsarOptions {
         service_url: "pulsar://127.0.0.1:1".to_owned(),
@@ -32,6 +41,7 @@ fn log(class: TopicClass, high: i64) -> Log {
         offsets_partitions: 1,
         node_name: "test".to_owned(),
         topic_defaults: TopicDefaults::default(),
+        unused_open: PulsarOptions::UNUSED_OPEN,
     };
     let client = Client::new(ClientOptions::new(options.service_url.clone()));
     let admin = Admin::new(&options.admin_url, None, None).unwrap();
@@ -55,12 +65,12 @@ fn log(class: TopicClass, high: i64) -> Log {
         (known.origin(), live),
         layout,
         shared,
-        mpsc::unbounded_channel().0,
+        appends,
         bounds,
     )
 }
 
-fn batch(values: &[&str]) -> Batch {
+pub(crate) fn batch(values: &[&str]) -> Batch {
     let mut builder = BatchBuilder::new(Compression::None);
     for value in values {
         let value = Some(Bytes::from((*value).to_owned()));

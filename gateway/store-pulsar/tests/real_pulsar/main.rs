@@ -10,6 +10,7 @@
 mod configs;
 mod deletion;
 mod feeding;
+mod idle;
 mod round_trips;
 mod takeover;
 mod trimming;
@@ -60,6 +61,7 @@ fn options(entry_format: EntryFormat) -> PulsarOptions {
         offsets_partitions: 5,
         node_name: "test".to_owned(),
         topic_defaults: TopicDefaults::default(),
+        unused_open: PulsarOptions::UNUSED_OPEN,
     }
 }
 
