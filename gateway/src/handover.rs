@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Partitions that are opened at a time before anybody asks for them.
 const OPENED_AT_ONCE: usize = 16;
 
-/// Follows the cluster's views until they end.
+/// Follows the cluster's views until they end, and lets go of partitions that the store has closed.
 pub(crate) async fn follow(gateway: Arc<Gateway>) {
     let mut views = gateway.cluster.views();
     loop {
@@ -28,6 +28,7 @@ pub(crate) async fn follow(gateway: Arc<Gateway>) {
         metrics
             .gateways
             .set(i64::try_from(members).unwrap_or(i64::MAX));
+        gateway.partitions.sweep();
         let changed = match timeout(EVERY, views.changed()).await {
             Ok(Ok(())) => gateway.cluster.has_others(),
             Ok(Err(_)) => return,
@@ -83,7 +84,7 @@ async fn take_over(gateway: Arc<Gateway>, in_use: BTreeSet<TopicName>) {
             index,
         });
         let open = async |id: PartitionId| {
-            if cluster.leads(&id).is_none() || partitions.opened(&id).is_some() {
+            if cluster.leads(&id).is_none() || partitions.is_open(&id) {
                 return;
             }
             match partitions.get(store, &id).await {

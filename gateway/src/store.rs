@@ -9,7 +9,9 @@ use kop_store::{
     UnsupportedConfig, Watermarks, producer_state::ActiveProducer,
 };
 use kop_store_embedded::{Clock, Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore};
-use kop_store_pulsar::{EntryFormat, PulsarOptions, PulsarPartition, PulsarStore};
+use kop_store_pulsar::{
+    EntryFormat, PulsarOptions, PulsarPartition, PulsarStore, WeakPulsarPartition,
+};
 use kop_wire::{Batch, Offset, Timestamp, TopicName};
 use tracing::{info, warn};
 
@@ -34,6 +36,15 @@ pub(crate) enum StorePartition {
     Embedded(EmbeddedPartition),
     /// A topic of a Pulsar cluster.
     Pulsar(PulsarPartition),
+}
+
+/// A handle that does not keep a partition open, where the engine closes those that nobody uses.
+#[derive(Debug, Clone)]
+pub(crate) enum WeakStorePartition {
+    /// In a directory of this machine.
+    Embedded(EmbeddedPartition),
+    /// A topic of a Pulsar cluster.
+    Pulsar(WeakPulsarPartition),
 }
 
 /// Why there is no store to serve from.
@@ -209,15 +220,16 @@ pub(crate) fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOpt
         tail_cache_bytes,
         node_name: format!("kop-gateway-{}", config.node_id),
         topic_defaults: topic_defaults(config),
+        unused_open: PulsarOptions::UNUSED_OPEN,
     }
 }
 
 impl StorePartition {
-    /// Whether the handle is of no use any more while the partition may be: it is to be opened anew.
-    pub(crate) fn is_over(&self) -> bool {
+    /// A handle that does not keep the partition open.
+    pub(crate) fn downgrade(&self) -> WeakStorePartition {
         match self {
-            Self::Embedded(_) => false,
-            Self::Pulsar(partition) => partition.is_over(),
+            Self::Embedded(partition) => WeakStorePartition::Embedded(partition.clone()),
+            Self::Pulsar(partition) => WeakStorePartition::Pulsar(partition.downgrade()),
         }
     }
 
@@ -226,6 +238,32 @@ impl StorePartition {
         match self {
             Self::Embedded(_) => {}
             Self::Pulsar(partition) => partition.prepare(),
+        }
+    }
+}
+
+impl WeakStorePartition {
+    /// A handle; `None` where the partition is closed, and is to be opened anew.
+    pub(crate) fn upgrade(&self) -> Option<StorePartition> {
+        match self {
+            Self::Embedded(partition) => Some(StorePartition::Embedded(partition.clone())),
+            Self::Pulsar(partition) => partition.upgrade().map(StorePartition::Pulsar),
+        }
+    }
+
+    /// Whether the partition is closed.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Embedded(_) => false,
+            Self::Pulsar(partition) => partition.is_over(),
+        }
+    }
+
+    /// Where the partition ends as far as it is known, which is not to use it.
+    pub(crate) fn end(&self) -> Option<Offset> {
+        match self {
+            Self::Embedded(partition) => Some(partition.watermarks().high),
+            Self::Pulsar(partition) => partition.end(),
         }
     }
 }

@@ -108,12 +108,15 @@ async fn ends(
 }
 
 async fn end(gateway: &Gateway, id: PartitionId) -> Option<(PartitionId, Offset)> {
-    let partition = match &gateway.store {
+    let end = match &gateway.store {
         // Opening one there asks nobody else.
-        Store::Embedded(_) => gateway.partitions.get(&gateway.store, &id).await.ok(),
-        Store::Pulsar(_) => gateway.partitions.opened(&id),
+        Store::Embedded(_) => {
+            let partition = gateway.partitions.get(&gateway.store, &id).await.ok();
+            partition.map(|partition| partition.watermarks().high)
+        }
+        Store::Pulsar(_) => gateway.partitions.end(&id),
     };
-    Some((id, partition?.watermarks().high))
+    Some((id, end?))
 }
 
 impl Collector for Lag {

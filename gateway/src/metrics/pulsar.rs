@@ -4,7 +4,13 @@ use std::fmt;
 use kop_store_pulsar::{PulsarMetrics, PulsarStore};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-use super::series::counter;
+use super::series::{counter, gauge};
+
+/// The name of the gauge of open partitions, and what it says.
+const OPEN: (&str, &str) = (
+    "kop_pulsar_open_partitions",
+    "Partitions that are open: somebody uses them, or did a minute ago",
+);
 
 /// The counters of one store.
 #[derive(Debug)]
@@ -15,12 +21,13 @@ impl Collector for PulsarCollector {
         for (name, help, value) in counters(self.0.metrics()) {
             counter(&mut encoder, (name, help), value)?;
         }
-        Ok(())
+        let open = i64::try_from(self.0.open_partitions()).unwrap_or(i64::MAX);
+        gauge(&mut encoder, OPEN, open)
     }
 }
 
 /// Each counter's name, what it says, and its value.
-fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 10] {
+fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 12] {
     // No `..`: a new counter that is forgotten here does not compile.
     let PulsarMetrics {
         offset_mismatches,
@@ -33,6 +40,8 @@ fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 10] {
         rebuilds,
         tail_readers_parked,
         rebuild_entries,
+        partitions_opened,
+        partitions_unused,
     } = metrics;
     [
         (
@@ -85,6 +94,16 @@ fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 10] {
             "Entries read for what idempotent producers had written",
             rebuild_entries,
         ),
+        (
+            "kop_pulsar_partitions_opened",
+            "Times a partition was opened",
+            partitions_opened,
+        ),
+        (
+            "kop_pulsar_partitions_unused",
+            "Times a partition was closed because nobody used it",
+            partitions_unused,
+        ),
     ]
 }
 
@@ -100,5 +119,8 @@ mod tests {
             let row = format!("| `{name}_total` | counter | | {help}. |");
             assert!(documented.contains(&row), "{path} lacks the row\n{row}");
         }
+        let (name, help) = OPEN;
+        let row = format!("| `{name}` | gauge | | {help}. |");
+        assert!(documented.contains(&row), "{path} lacks the row\n{row}");
     }
 }

@@ -27,12 +27,14 @@ use crate::{
     log::{Gone, Life, Log},
     metrics::Metrics,
     ownership::{self, Owned},
+    usage::Held,
 };
 
 pub(crate) mod history;
 mod refused;
 
-use history::{History, Topic, Written};
+pub(crate) use history::History;
+use history::{Topic, Written};
 use refused::Refused;
 
 /// Entries of one partition that may wait for their receipts.
@@ -48,6 +50,8 @@ const NOTE_FRAME: usize = 16;
 pub(crate) struct Append {
     pub(crate) batch: Batch,
     pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+    /// Whoever asked may go, and the log stays open until it is answered.
+    pub(crate) _held: Held,
 }
 
 /// What a writer is asked for.
@@ -121,7 +125,7 @@ impl Writer {
         inbox: mpsc::UnboundedReceiver<Asked>,
         owned: Option<Owned>,
         bounds: Bounds,
-        new: bool,
+        (history, untouched): (History, bool),
     ) -> Self {
         Self {
             log,
@@ -129,8 +133,8 @@ impl Writer {
             owned,
             anchor: bounds.last,
             end: bounds.high,
-            untouched: bounds.is_untouched(),
-            history: History::new(new && bounds.last.is_none()),
+            untouched,
+            history,
             refused: Refused::default(),
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
@@ -141,15 +145,14 @@ impl Writer {
     }
 
     /// Writes until the partition is closed or deleted.
-    pub(crate) async fn run(mut self) {
-        let mut life = self.log.life();
+    pub(crate) async fn run(mut self, mut life: watch::Receiver<Life>) {
         let mut drained = false;
         while !(drained && self.in_flight.is_empty() && self.waiting.is_none()) {
             // Looked at before waiting: it may have changed before this task began.
             let state = *life.borrow_and_update();
             match state {
                 Life::Serving => {}
-                Life::Closing => self.inbox.close(),
+                Life::Closing | Life::Unused => self.inbox.close(),
                 Life::Deleted => return self.refuse_all(|| AppendError::Deleted),
                 Life::Lost => return self.refuse_all(|| AppendError::NotOwner),
             }
@@ -522,8 +525,9 @@ impl Writer {
                 return Err(error.into());
             }
         };
-        Metrics::add(&self.log.shared.metrics.owners_taken);
         let Log { shared, topic, .. } = &*self.log;
+        Metrics::add(&shared.metrics.owners_taken);
+        shared.owned_before.note(topic);
         if !shared.is_alone() && !self.history.is_interrupted() {
             // Others may have written before us. What is empty is known to be if nobody can have anything
             // on its way to it.

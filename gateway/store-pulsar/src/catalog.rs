@@ -26,8 +26,9 @@ use crate::{
     ownership::TakeError,
     partition::{Opening, OpeningError, PulsarPartition},
     producer_ids,
-    shared::{Shared, sweep},
+    shared::{Shared, follow_log_starts, sweep},
     topics::{Birth, Known, TOPIC_ID, describe},
+    usage::Held,
 };
 
 /// Topics asked for at once while all are listed.
@@ -49,6 +50,7 @@ impl PulsarStore {
     pub async fn connect(options: PulsarOptions) -> Result<Self, ConnectError> {
         let shared = Arc::new(connect::connect(options).await?);
         tokio::spawn(sweep(Arc::downgrade(&shared)));
+        tokio::spawn(follow_log_starts(Arc::downgrade(&shared)));
         Ok(Self { shared })
     }
 
@@ -56,6 +58,13 @@ impl PulsarStore {
     #[must_use]
     pub fn metrics(&self) -> PulsarMetrics {
         self.shared.metrics.snapshot()
+    }
+
+    /// Partitions that are open now.
+    #[must_use]
+    pub fn open_partitions(&self) -> usize {
+        let logs = self.shared.open_logs();
+        logs.iter().filter(|log| !log.is_over()).count()
     }
 
     /// The name of a topic within the keys of `__consumer_offsets`: Pulsar's full name, as `KoP`.
@@ -205,6 +214,7 @@ impl PulsarStore {
                 topic: known.topic.name.clone(),
                 index,
             },
+            owned_before: self.shared.owned_before.has(&topic),
             topic,
             origin: known.origin(),
             layout: known.layout(self.shared.options.entry_format),
@@ -292,6 +302,11 @@ impl Catalog for PulsarStore {
             });
         }
         self.shared.note_made(&pulsar, true);
+        for index in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
+            // Another topic of this name may have been here.
+            let partition = pulsar.partition(Some(index));
+            self.shared.owned_before.forget(&partition);
+        }
         let known = describe(naming, &name, pulsar, &metadata);
         topics.remember(known.clone());
         Ok(known.topic)
@@ -317,6 +332,7 @@ impl Catalog for PulsarStore {
                 log.end(Life::Deleted);
                 log.ended().await;
             }
+            self.shared.owned_before.forget(&partition);
             cursors.forget(&partition);
         }
         topics.forget(&known.pulsar);
@@ -459,7 +475,13 @@ impl Catalog for PulsarStore {
             .await
             .map_err(|error| OpenError::Unavailable(error.into()))?
             .ok_or(OpenError::Unknown)?;
-        self.log(&known, id.index).await.map(PulsarPartition::new)
+        loop {
+            let log = self.log(&known, id.index).await?;
+            // It was not used for so long that it is closed? Then it is opened anew.
+            if let Some(held) = Held::of(&log) {
+                return Ok(PulsarPartition::new(held));
+            }
+        }
     }
 
     async fn allocate_producer_ids(&self, count: u32) -> Result<Range<i64>, CatalogError> {

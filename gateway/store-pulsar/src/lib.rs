@@ -15,6 +15,8 @@
 //! ```
 //!
 //! Which gateway should write is decided elsewhere ([`Views`]); that only one does is proved here.
+//! A partition is open while somebody holds a handle to it, and a minute longer ([`PulsarOptions`] says how
+//! long): then its tasks, its producer and its reader end, and the next who asks opens it anew     usage
 mod admin;
 mod append;
 mod bounds;
@@ -37,6 +39,7 @@ mod offset_index;
 mod offset_search;
 mod offset_time;
 mod options;
+mod owned_before;
 mod ownership;
 mod partition;
 mod producer_ids;
@@ -46,6 +49,7 @@ mod shared;
 mod tail;
 mod time_index;
 mod topics;
+mod usage;
 mod views;
 
 pub use admin::AdminError;
@@ -57,5 +61,5 @@ pub use membership::{Announced, Announcements, MembershipError, MembershipLog, S
 pub use metrics::PulsarMetrics;
 pub use naming::{Naming, PulsarTopic};
 pub use options::{EntryFormat, PulsarOptions};
-pub use partition::PulsarPartition;
+pub use partition::{PulsarPartition, WeakPulsarPartition};
 pub use views::Views;

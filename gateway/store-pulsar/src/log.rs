@@ -6,10 +6,7 @@
 //! reach.
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -18,7 +15,6 @@ use kop_wire::Offset;
 use pulsar_client::Producer;
 use tokio::{
     sync::{Notify, mpsc, watch},
-    task::JoinHandle,
     time::Instant,
 };
 
@@ -26,7 +22,6 @@ use crate::{
     admin::{AdminError, Position},
     append::Asked,
     bounds::{Bounds, Start},
-    clock,
     entry::{self, Layout, Placed, Span},
     feed::Feed,
     live::Live,
@@ -37,6 +32,7 @@ use crate::{
     shared::Shared,
     time_index::TimeIndex,
     topics::Origin,
+    usage::Usage,
 };
 
 /// How long a proof of ownership holds. Brokers give a silent holder of a name five seconds, and the
@@ -72,10 +68,9 @@ pub(crate) struct Log {
     /// Somebody else may have written.
     interrupted: Notify,
     life: watch::Sender<Life>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
     proof: Mutex<Option<Proof>>,
-    /// Milliseconds since the epoch of the last read or append.
-    used: AtomicU64,
+    /// Who holds it.
+    pub(crate) usage: Usage,
     /// Held while the log's start is moved.
     pub(crate) moving_start: tokio::sync::Mutex<()>,
 }
@@ -84,13 +79,16 @@ pub(crate) struct Log {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
     /// action: reads and appends.
-    /// transition: to `Closing` by a gateway that drains or gives it up, to `Lost` where a coordinator's
-    /// log lost its owner, to `Deleted` with its topic.
+    /// transition: to `Closing` by a gateway that drains or gives it up, to `Unused` where nobody has held
+    /// it for a while, to `Lost` where a coordinator's log lost its owner, to `Deleted` with its topic.
     Serving,
     /// action: refuses everything, since another gateway may have written. End.
     Lost,
     /// action: answers what is in flight. End.
     Closing,
+    /// action: none; nobody holds it, and nothing is in flight. End: whoever asks for the partition opens it
+    /// anew.
+    Unused,
     /// action: refuses everything. End.
     Deleted,
 }
@@ -162,9 +160,8 @@ impl Log {
             interrupted: Notify::new(),
             high: watch::Sender::new(bounds.high),
             life: watch::Sender::new(Life::Serving),
-            tasks: Mutex::new(Vec::new()),
             proof: Mutex::new(None),
-            used: AtomicU64::new(clock::now_millis()),
+            usage: Usage::new(),
             moving_start: tokio::sync::Mutex::default(),
         }
     }
@@ -206,14 +203,23 @@ impl Log {
         self.high.subscribe()
     }
 
-    /// Follows whether the partition is served.
+    /// Follows whether the partition is served. Its tasks do so for as long as they run.
     pub(crate) fn life(&self) -> watch::Receiver<Life> {
         self.life.subscribe()
     }
 
     /// Whether it has ended: whoever wants the partition opens it anew.
     pub(crate) fn is_over(&self) -> bool {
-        *self.life.borrow() != Life::Serving
+        *self.life.borrow() != Life::Serving || self.usage.is_closed()
+    }
+
+    /// Ends it if nobody holds it and nobody has used it for so long.
+    pub(crate) fn end_unused(&self, unused: Duration) -> bool {
+        let closes = self.usage.close(unused);
+        if closes {
+            self.end(Life::Unused);
+        }
+        closes
     }
 
     pub(crate) fn is_deleted(&self) -> bool {
@@ -243,20 +249,10 @@ impl Log {
         Err(Gone::Deleted)
     }
 
-    pub(crate) fn keep(&self, task: JoinHandle<()>) {
-        self.tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(task);
-    }
-
     /// Waits until the tasks have ended.
     pub(crate) async fn ended(&self) {
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        for task in tasks {
-            // A task that panicked has ended as well.
-            drop(task.await);
-        }
+        // Those who wait for records follow it too, and are woken by its end.
+        self.life.closed().await;
     }
 
     /// Whoever holds the name was asked for an entry at `asked`, and has its receipt by now.
@@ -291,15 +287,6 @@ impl Log {
         }
         self.proved(Arc::downgrade(&holder), asked);
         Ok(())
-    }
-
-    pub(crate) fn touch(&self) {
-        self.used.store(clock::now_millis(), Ordering::Relaxed);
-    }
-
-    /// Milliseconds since the last read or append.
-    pub(crate) fn idle(&self, now: u64) -> u64 {
-        now.saturating_sub(self.used.load(Ordering::Relaxed))
     }
 
     /// Looks a read up in memory.
@@ -549,4 +536,4 @@ impl std::fmt::Debug for Log {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

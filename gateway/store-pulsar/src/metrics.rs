@@ -14,6 +14,8 @@ pub(crate) struct Metrics {
     pub(crate) rebuilds: AtomicU64,
     pub(crate) tail_readers_parked: AtomicU64,
     pub(crate) rebuild_entries: AtomicU64,
+    pub(crate) partitions_opened: AtomicU64,
+    pub(crate) partitions_unused: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -39,6 +41,10 @@ pub struct PulsarMetrics {
     pub tail_readers_parked: u64,
     /// Entries read for what idempotent producers had written.
     pub rebuild_entries: u64,
+    /// Times that a partition was opened.
+    pub partitions_opened: u64,
+    /// Times that a partition was closed because nobody used it.
+    pub partitions_unused: u64,
 }
 
 impl Metrics {
@@ -59,6 +65,8 @@ impl Metrics {
             rebuilds: get(&self.rebuilds),
             tail_readers_parked: get(&self.tail_readers_parked),
             rebuild_entries: get(&self.rebuild_entries),
+            partitions_opened: get(&self.partitions_opened),
+            partitions_unused: get(&self.partitions_unused),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What the engine is told about the Pulsar it stands on.
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use kop_store::TopicDefaults;
 
@@ -30,6 +30,14 @@ pub struct PulsarOptions {
     pub node_name: String,
     /// What holds for topics that do not say.
     pub topic_defaults: TopicDefaults,
+    /// How long a partition stays open that nobody uses.
+    pub unused_open: Duration,
+}
+
+impl PulsarOptions {
+    /// For [`unused_open`](Self::unused_open): longer than a consumer that is there waits between two
+    /// fetches, and than most applications between two records.
+    pub const UNUSED_OPEN: Duration = Duration::from_secs(60);
 }
 
 /// How a Kafka batch is laid out in a Pulsar entry. Reading understands both, entry by entry.

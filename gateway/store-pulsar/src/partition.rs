@@ -1,5 +1,5 @@
 //! A handle to one partition.
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, Weak, atomic::Ordering};
 
 use bytes::Bytes;
 use kop_store::{
@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    append::{Append, Asked, Writer},
+    append::{Append, Asked, History, Writer},
     bounds::{self, BoundsError},
     entry::{Layout, Placed},
     live::Live,
@@ -27,12 +27,41 @@ use crate::{
     shared::Shared,
     tail,
     topics::Origin,
+    usage::Held,
 };
 
-/// One partition of a Kafka topic, on its Pulsar topic.
+/// One partition of a Kafka topic, on its Pulsar topic. The partition stays open while there is a handle,
+/// and for a while ([`PulsarOptions::unused_open`](crate::PulsarOptions::unused_open)) longer.
 #[derive(Debug, Clone)]
 pub struct PulsarPartition {
-    log: Arc<Log>,
+    log: Held,
+}
+
+/// A handle that does not keep the partition open.
+#[derive(Debug, Clone)]
+pub struct WeakPulsarPartition {
+    log: Weak<Log>,
+}
+
+impl WeakPulsarPartition {
+    /// A handle, unless the partition is closed: then it is to be opened anew.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<PulsarPartition> {
+        let log = self.log.upgrade().filter(|log| !log.is_over())?;
+        Held::of(&log).map(|log| PulsarPartition { log })
+    }
+
+    /// Whether the partition is closed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.log.upgrade().is_none_or(|log| log.is_over())
+    }
+
+    /// Where the log ends as far as it is known here, which is not to use it; `None` once it is forgotten.
+    #[must_use]
+    pub fn end(&self) -> Option<Offset> {
+        self.log.upgrade().map(|log| Offset(log.high()))
+    }
 }
 
 /// What a partition is opened with.
@@ -40,6 +69,8 @@ pub(crate) struct Opening {
     /// Nobody can have anything on its way to the topic: we have just made it.
     pub(crate) new: bool,
     pub(crate) id: PartitionId,
+    /// This process has owned the partition before.
+    pub(crate) owned_before: bool,
     pub(crate) topic: PulsarTopic,
     pub(crate) origin: Arc<Origin>,
     pub(crate) layout: Layout,
@@ -67,6 +98,7 @@ impl Opening {
         let Self {
             new,
             id,
+            owned_before,
             topic,
             origin,
             layout,
@@ -77,8 +109,9 @@ impl Opening {
         let (owned, tail, bounds) = if group_log {
             let mut owned = ownership::take(&shared.client, &topic).await?;
             Metrics::add(&shared.metrics.owners_taken);
+            shared.owned_before.note(&topic);
             let asked = Instant::now();
-            if !new {
+            if !new || owned_before {
                 owned.barrier().await?;
                 Metrics::add(&shared.metrics.barriers);
             }
@@ -105,12 +138,22 @@ impl Opening {
             appends,
             bounds,
         ));
+        Metrics::add(&log.shared.metrics.partitions_opened);
+        // In an empty topic that others made, appends of an earlier owner may yet arrive.
+        let history = if owned_before {
+            History::beside_others(false)
+        } else {
+            History::new(new && bounds.last.is_none())
+        };
+        let untouched = bounds.is_untouched() && !owned_before;
         let owned = owned.map(|(owned, asked)| {
             log.proved(owned.holder(), asked);
             owned
         });
-        let writer = Writer::new(Arc::clone(&log), inbox, owned, bounds, new);
-        log.keep(tokio::spawn(writer.run()));
+        let past = (history, untouched);
+        let writer = Writer::new(Arc::clone(&log), inbox, owned, bounds, past);
+        // Before the tasks begin, so that nobody takes them for ended.
+        tokio::spawn(writer.run(log.life()));
         if let Some(reader) = tail {
             // A reader that has to be opened again before it saw anything begins at the last entry
             // known now, or at the first one.
@@ -122,26 +165,28 @@ impl Opening {
                         entry: last.position.entry,
                     })
                 });
-            log.keep(tokio::spawn(tail::follow(Arc::clone(&log), reader, from)));
+            tokio::spawn(tail::follow(Arc::clone(&log), log.life(), reader, from));
         }
         Ok(log)
     }
 }
 
 impl PulsarPartition {
-    pub(crate) fn new(log: Arc<Log>) -> Self {
+    pub(crate) fn new(log: Held) -> Self {
         Self { log }
     }
 
-    /// Whether the log has ended, and the partition is to be opened anew.
+    /// A handle that does not keep the partition open.
     #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.log.is_over()
+    pub fn downgrade(&self) -> WeakPulsarPartition {
+        WeakPulsarPartition {
+            log: Arc::downgrade(self.log.log()),
+        }
     }
 
     /// Has the partition owned before the first append comes, which then need not wait for it.
     pub fn prepare(&self) {
-        self.log.touch();
+        self.log.usage.touch();
         // A log that has ended is not owned any more.
         drop(self.log.appends.send(Asked::Own));
     }
@@ -179,17 +224,22 @@ impl PulsarPartition {
 
 impl Partition for PulsarPartition {
     async fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
-        self.log.touch();
+        self.log.usage.touch();
         let (reply, answer) = oneshot::channel();
+        let append = Append {
+            batch,
+            reply,
+            _held: self.log.clone(),
+        };
         self.log
             .appends
-            .send(Asked::Append(Box::new(Append { batch, reply })))
+            .send(Asked::Append(Box::new(append)))
             .map_err(|_| self.gone())?;
         answer.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
     async fn read(&self, from: Offset, limit: ReadLimit) -> Result<Fetched, ReadError> {
-        self.log.touch();
+        self.log.usage.touch();
         self.readable()?;
         let chunks = match self.log.lookup(from.0, limit) {
             Lookup::Held(batches) => {
@@ -239,22 +289,22 @@ impl Partition for PulsarPartition {
     }
 
     async fn offset_at(&self, time: Timestamp) -> Result<Option<TimestampedOffset>, ReadError> {
-        self.log.touch();
+        self.log.usage.touch();
         self.readable()?;
-        offset_time::first_at(&self.log, time).await
+        offset_time::first_at(self.log.log(), time).await
     }
 
     async fn newest(&self) -> Result<Option<TimestampedOffset>, ReadError> {
-        self.log.touch();
+        self.log.usage.touch();
         if self.log.is_deleted() {
             return Err(ReadError::Deleted);
         }
-        offset_time::newest(&self.log).await
+        offset_time::newest(self.log.log()).await
     }
 
     /// Those who have written since this gateway owns the partition; nobody where it does not.
     async fn producers(&self) -> Result<Vec<ActiveProducer>, ReadError> {
-        self.log.touch();
+        self.log.usage.touch();
         let gone = || match self.gone() {
             AppendError::Deleted => ReadError::Deleted,
             error => ReadError::Unavailable(error.into()),
@@ -277,7 +327,7 @@ impl Partition for PulsarPartition {
     }
 
     async fn truncate_before(&self, offset: Offset) -> Result<(), TruncateError> {
-        self.log.touch();
+        self.log.usage.touch();
         log_start::delete_before(&self.log, offset.0).await
     }
 }

@@ -10,26 +10,28 @@ use std::{
 };
 
 use pulsar_client::Client;
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
     PulsarOptions, Views,
     admin::Admin,
-    bounds, clock,
+    bounds,
     log::Log,
     metrics::Metrics,
     naming::{Naming, PulsarTopic},
+    owned_before::OwnedBefore,
     producer_ids::Births,
     read::Cursors,
     ring::Budget,
     topics::Topics,
 };
 
-const SWEEP: Duration = Duration::from_secs(10);
-/// A partition that nobody read or wrote for so long gives its memory back.
-const IDLE: u64 = 60_000;
-/// How often the beginning of a partition in use is asked for.
-const SWEEPS_PER_LOG_START: u32 = 6;
+/// How often what nobody uses is looked for, at the most and at the least.
+const SWEEPS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(10));
+/// How often the beginnings of partitions in use are asked for.
+const LOG_STARTS: Duration = Duration::from_secs(60);
+/// Room for so many partitions is not given back.
+const FEW: usize = 64;
 
 /// A partition that is open, or being opened.
 pub(crate) type Slot = Arc<OnceCell<Arc<Log>>>;
@@ -56,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) views: OnceLock<Arc<dyn Views>>,
     /// Topics that this process made while it was alone.
     made: Mutex<HashSet<PulsarTopic>>,
+    /// Partitions that this process has owned.
+    pub(crate) owned_before: OwnedBefore,
     logs: Mutex<HashMap<PulsarTopic, Slot>>,
 }
 
@@ -90,6 +94,7 @@ impl Shared {
             shared: AtomicBool::new(false),
             views: OnceLock::new(),
             made: Mutex::default(),
+            owned_before: OwnedBefore::default(),
             logs: Mutex::default(),
         }
     }
@@ -101,8 +106,7 @@ impl Shared {
     /// The slot of a Pulsar topic; a new one where the old one's log has ended.
     pub(crate) fn slot(&self, topic: &PulsarTopic) -> Slot {
         let mut logs = self.logs();
-        let over = |slot: &Slot| slot.get().is_some_and(|log| log.is_over());
-        if logs.get(topic).is_some_and(over) {
+        if logs.get(topic).is_some_and(is_over) {
             logs.remove(topic);
         }
         Arc::clone(logs.entry(topic.clone()).or_default())
@@ -164,25 +168,78 @@ impl Shared {
     }
 }
 
-/// Gives back what nobody uses and keeps the logs' beginnings up to date, as long as the store lives.
+fn is_over(slot: &Slot) -> bool {
+    slot.get().is_some_and(|log| log.is_over())
+}
+
+impl Shared {
+    /// Closes the partitions that nobody uses, and forgets those that have ended.
+    fn close_unused(&self) {
+        let unused = self.options.unused_open;
+        for log in self.open_logs() {
+            if log.end_unused(unused) {
+                Metrics::add(&self.metrics.partitions_unused);
+                self.cursors.forget(&log.topic);
+            } else if log.usage.unused() >= unused {
+                // Somebody holds it and does not use it, as coordinators do.
+                log.forget_ring();
+            }
+        }
+        let mut logs = self.logs();
+        // A slot without a log is being filled by those who have it, or was given up.
+        logs.retain(|_, slot| {
+            !is_over(slot) && (slot.initialized() || Arc::strong_count(slot) > 1)
+        });
+        if logs.capacity() > FEW && logs.len() < logs.capacity() / 4 {
+            logs.shrink_to_fit();
+        }
+    }
+}
+
+/// Gives back what nobody uses, as long as the store lives.
 pub(crate) async fn sweep(shared: Weak<Shared>) {
-    let mut sweeps: u32 = 0;
+    let (shortest, longest) = SWEEPS;
     loop {
-        tokio::time::sleep(SWEEP).await;
+        let Some(every) = shared
+            .upgrade()
+            .map(|shared| shared.options.unused_open / 6)
+        else {
+            return;
+        };
+        tokio::time::sleep(every.clamp(shortest, longest)).await;
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        sweeps = sweeps.wrapping_add(1);
         shared.cursors.expire();
-        let now = clock::now_millis();
-        for log in shared.open_logs() {
-            if log.idle(now) > IDLE {
-                log.forget_ring();
-            } else if sweeps.is_multiple_of(SWEEPS_PER_LOG_START)
-                && let Ok(Some(start)) = bounds::start(&shared.admin, &log.topic).await
+        shared.close_unused();
+    }
+}
+
+/// Keeps the logs' beginnings up to date, as long as the store lives.
+pub(crate) async fn follow_log_starts(shared: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(LOG_STARTS).await;
+        let began = Instant::now();
+        let Some(logs) = shared.upgrade().map(|shared| shared.open_logs()) else {
+            return;
+        };
+        // What is asked for one after another takes a while where there are many.
+        for log in logs
+            .into_iter()
+            .map(|log| Arc::downgrade(&log))
+            .collect::<Vec<_>>()
+        {
+            let Some(log) = log.upgrade() else { continue };
+            let used = log.usage.unused() < LOG_STARTS + began.elapsed();
+            if used
+                && !log.is_over()
+                && let Ok(Some(start)) = bounds::start(&log.shared.admin, &log.topic).await
             {
                 log.begins(start);
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

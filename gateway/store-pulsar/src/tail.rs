@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use pulsar_client::{EntryId, ReadError, Reader, ReaderError, ReaderOptions, ReaderStart};
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 
 use crate::{
     admin::Position,
@@ -40,8 +40,12 @@ enum Ended {
 
 /// Follows the partition's end until it is closed. `reader` began before the log's bounds were
 /// asked for, so that nothing is missed in between.
-pub(crate) async fn follow(log: Arc<Log>, reader: Reader, from: ReaderStart) {
-    let mut life = log.life();
+pub(crate) async fn follow(
+    log: Arc<Log>,
+    mut life: watch::Receiver<Life>,
+    reader: Reader,
+    from: ReaderStart,
+) {
     tokio::select! {
         () = read(&log, reader, from) => {}
         _ = life.wait_for(|life| *life != Life::Serving) => {}

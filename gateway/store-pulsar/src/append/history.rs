@@ -1,7 +1,7 @@
 //! What idempotent producers have written to the partition, and how far that is known.
 //!
-//! As long as a gateway is alone, a producer id that this process gave out has no history before us.
-//! Another one may have: then the log is read from its end backwards in growing steps, until the
+//! As long as a gateway is alone, a producer id that this process gave out has no history before us, in a
+//! partition that it owns for the first time. Another one may have: then the log is read from its end backwards in growing steps, until the
 //! producer is found or nothing older can be its, because its id was not taken yet or because it would
 //! be forgotten by now. After a failure, only what came behind the last entry known is read.
 //!
@@ -48,7 +48,7 @@ const RECEIVE_BYTES: usize = 4 * 1024 * 1024;
 /// Sequence numbers start again behind the largest.
 const SEQUENCES: i64 = 1 << 31;
 
-pub(super) struct History {
+pub(crate) struct History {
     state: ProducerState,
     /// Producers with batches in flight.
     in_flight: HashMap<i64, InFlight>,
@@ -127,7 +127,7 @@ pub(crate) enum HistoryError {
 impl History {
     /// The history of a log that nobody else has written to since this process began; an empty one is
     /// known.
-    pub(super) fn new(empty: bool) -> Self {
+    pub(crate) fn new(empty: bool) -> Self {
         Self {
             state: ProducerState::new(Retention::default()),
             in_flight: HashMap::new(),
@@ -139,8 +139,8 @@ impl History {
         }
     }
 
-    /// The history of a log that other gateways may have written to.
-    pub(super) fn beside_others(empty: bool) -> Self {
+    /// The history of a log that other gateways may have written to, or this one before it opened it anew.
+    pub(crate) fn beside_others(empty: bool) -> Self {
         Self {
             alone: false,
             ..Self::new(empty)

@@ -18,7 +18,16 @@ const PLENTY: ReadLimit = ReadLimit {
 };
 
 /// A log that begins and ends at `high`, of a Pulsar that nobody talks to.
-fn log(class: TopicClass, high: i64) -> Log {
+pub(crate) fn log(class: TopicClass, high: i64) -> Log {
+    with_appends(class, high, mpsc::unbounded_channel().0)
+}
+
+/// The same, with a place for its appends.
+pub(crate) fn with_appends(
+    class: TopicClass,
+    high: i64,
+    appends: mpsc::UnboundedSender<Asked>,
+) -> Log {
     drop(rustls::crypto::ring::default_provider().install_default());
     let options = PulsarOptions {
         service_url: "pulsar://127.0.0.1:1".to_owned(),
@@ -33,6 +42,7 @@ fn log(class: TopicClass, high: i64) -> Log {
         tail_cache_bytes: 64 << 20,
         node_name: "test".to_owned(),
         topic_defaults: TopicDefaults::default(),
+        unused_open: PulsarOptions::UNUSED_OPEN,
     };
     let client = Client::new(ClientOptions::new(options.service_url.clone()));
     let admin = Admin::new(&options.admin_url, None, None).unwrap();
@@ -42,14 +52,7 @@ fn log(class: TopicClass, high: i64) -> Log {
     let known = describe(&naming, &name, topic.clone(), &PartitionedTopic::default());
     let shared = Arc::new(Shared::new(options, client, admin));
     let live = shared.topics.live.of(&known, &TopicDefaults::default());
-    let bounds = Bounds {
-        start: Start {
-            stored: high,
-            log: high,
-        },
-        high,
-        last: None,
-    };
+    let bounds = nothing_from(high);
     let layout = Layout::of(class, EntryFormat::Kafka);
     let id = PartitionId {
         topic: name,
@@ -60,12 +63,24 @@ fn log(class: TopicClass, high: i64) -> Log {
         (known.origin(), live),
         layout,
         shared,
-        mpsc::unbounded_channel().0,
+        appends,
         bounds,
     )
 }
 
-fn batch(values: &[&str]) -> Batch {
+/// Bounds of a log in which nothing is left before `high`.
+pub(crate) fn nothing_from(high: i64) -> Bounds {
+    Bounds {
+        start: Start {
+            stored: high,
+            log: high,
+        },
+        high,
+        last: None,
+    }
+}
+
+pub(crate) fn batch(values: &[&str]) -> Batch {
     let mut builder = BatchBuilder::new(Compression::None);
     for value in values {
         let value = Some(Bytes::from((*value).to_owned()));

@@ -10,6 +10,7 @@
 mod configs;
 mod deletion;
 mod feeding;
+mod idle;
 mod round_trips;
 mod takeover;
 mod trimming;
@@ -61,6 +62,7 @@ fn options(entry_format: EntryFormat) -> PulsarOptions {
         tail_cache_bytes: 64 << 20,
         node_name: "test".to_owned(),
         topic_defaults: TopicDefaults::default(),
+        unused_open: PulsarOptions::UNUSED_OPEN,
     }
 }
 
