@@ -21,16 +21,17 @@ use tokio::{
 
 use crate::{
     admin::Position,
-    bounds::{self, Anchor, Bounds},
+    bounds::{Anchor, Bounds},
     clock,
     entry::{self, EncodeError, Placed, Span, Stamp},
-    log::{Gone, Life, Log},
+    log::{Life, Log},
     metrics::Metrics,
-    ownership::{self, Owned},
+    ownership::Owned,
     usage::Held,
 };
 
 pub(crate) mod history;
+mod owner;
 mod refused;
 
 pub(crate) use history::History;
@@ -229,24 +230,6 @@ impl Writer {
             Ok(Admission::Later) => self.waiting = Some(append),
             Ok(Admission::Answer(answer)) => append.answer(answer),
             Err(error) => self.refuse(append, error),
-        }
-    }
-
-    /// Refuses what waits for an owner: it would wait as long again, one after the other.
-    fn refuse_waiting(&mut self, first: Append, error: AppendError) {
-        let why = error.to_string();
-        let is_owned_elsewhere = matches!(error, AppendError::NotOwner);
-        self.refuse(first, error);
-        while let Ok(asked) = self.inbox.try_recv() {
-            let Asked::Append(append) = asked else {
-                continue;
-            };
-            let error = if is_owned_elsewhere {
-                AppendError::NotOwner
-            } else {
-                AppendError::Unavailable(why.clone().into())
-            };
-            self.refuse(*append, error);
         }
     }
 
@@ -486,116 +469,6 @@ impl Writer {
             SendError::TooLarge { size, limit } => AppendError::TooLarge { size, limit },
             error => AppendError::Unavailable(error.into()),
         }
-    }
-
-    /// Sees to it that the partition is owned.
-    async fn own(&mut self) -> Result<(), AppendError> {
-        if self.owned.is_some() {
-            return Ok(());
-        }
-        let mut life = self.log.life();
-        tokio::select! {
-            biased;
-            // Another gateway is to have it now: nobody fights for the name.
-            _ = life.wait_for(|life| *life != Life::Serving) => Err(AppendError::NotOwner),
-            // Boxed, as all that is seldom done: the task of an idle partition holds no room for it.
-            taken = Box::pin(self.take()) => taken,
-        }
-    }
-
-    /// Wins the partition, or wins it again.
-    async fn take(&mut self) -> Result<(), AppendError> {
-        if self.log.is_group_log() {
-            return Err(AppendError::NotOwner);
-        }
-        self.log
-            .check_existence()
-            .await
-            .map_err(|gone| match gone {
-                Gone::Deleted => AppendError::Deleted,
-                Gone::Unknown(error) => AppendError::Unavailable(error.into()),
-            })?;
-        let taken = ownership::take(&self.log.shared.client, &self.log.topic).await;
-        let owned = match taken {
-            Ok(owned) => owned,
-            Err(error) => {
-                if matches!(error, ownership::TakeError::Deleted) {
-                    self.log.end(Life::Deleted);
-                }
-                return Err(error.into());
-            }
-        };
-        let Log { shared, topic, .. } = &*self.log;
-        Metrics::add(&shared.metrics.owners_taken);
-        shared.owned_before.note(topic);
-        if !shared.is_alone() && !self.history.is_interrupted() {
-            // Others may have written before us. What is empty is known to be if nobody can have anything
-            // on its way to it.
-            let untouched = self.untouched && self.is_first_owner() && {
-                let bounds = bounds::ask(&shared.admin, topic).await;
-                let bounds = bounds.map_err(|error| AppendError::Unavailable(error.into()))?;
-                bounds.is_untouched()
-            };
-            self.history = History::beside_others(untouched);
-        }
-        self.owned = Some(owned);
-        Ok(())
-    }
-
-    /// Whether this gateway has led the partition since before the topic was made.
-    fn is_first_owner(&self) -> bool {
-        let Log {
-            shared, origin, id, ..
-        } = &*self.log;
-        let made = origin.birth.and_then(|birth| birth.view);
-        let led = shared.views.get().and_then(|views| views.led_since(id));
-        led.zip(made).is_some_and(|(led, made)| led <= made)
-    }
-
-    /// Reads what was written without us, or before us, up to a barrier.
-    async fn read_history(&mut self) -> Result<(), AppendError> {
-        let end = match self.settled {
-            Some(end) => end,
-            None => self.barrier().await?,
-        };
-        let last = self.anchor.map(|anchor| anchor.position);
-        self.history
-            .read(&self.log, (last, end))
-            .await
-            .map_err(|error| AppendError::Unavailable(error.into()))
-    }
-
-    /// Writes a barrier and answers the end of the records before it.
-    async fn barrier(&mut self) -> Result<i64, AppendError> {
-        let Some(owned) = &mut self.owned else {
-            return Err(AppendError::NotOwner);
-        };
-        Metrics::add(&self.log.shared.metrics.barriers);
-        let marker = match owned.barrier().await {
-            Ok(marker) => marker,
-            Err(error) => {
-                self.owned = None;
-                return Err(AppendError::Unavailable(error.into()));
-            }
-        };
-        let anchor = match self.anchor {
-            // Nothing stands in between.
-            Some(anchor) if marker.follows(anchor.position) => Anchor {
-                position: marker,
-                index: anchor.index + 1,
-            },
-            _ => {
-                let found = bounds::end_before(&self.log.shared.admin, &self.log.topic, marker);
-                let found = found
-                    .await
-                    .map_err(|error| AppendError::Unavailable(error.into()))?;
-                self.end = found.1;
-                found.0
-            }
-        };
-        self.anchor = Some(anchor);
-        self.settled = Some(self.end);
-        Ok(self.end)
     }
 
     fn refuse_all(&mut self, error: impl Fn() -> AppendError) {
