@@ -47,6 +47,7 @@ mod shared;
 mod tail;
 mod time_index;
 mod topics;
+mod version;
 
 pub use admin::AdminError;
 pub use catalog::PulsarStore;
