@@ -20,7 +20,7 @@ impl Collector for PulsarCollector {
 }
 
 /// Each counter's name, what it says, and its value.
-fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 10] {
+fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 11] {
     // No `..`: a new counter that is forgotten here does not compile.
     let PulsarMetrics {
         offset_mismatches,
@@ -33,6 +33,7 @@ fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 10] {
         rebuilds,
         tail_readers_parked,
         rebuild_entries,
+        compacted_reads,
     } = metrics;
     [
         (
@@ -84,6 +85,11 @@ fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 10] {
             "kop_pulsar_rebuild_entries",
             "Entries read for what idempotent producers had written",
             rebuild_entries,
+        ),
+        (
+            "kop_pulsar_compacted_reads",
+            "Readers opened on what compaction has left",
+            compacted_reads,
         ),
     ]
 }

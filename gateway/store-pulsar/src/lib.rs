@@ -5,13 +5,13 @@
 //! whoever wrote it.
 //!
 //! ```text
-//! PulsarStore ── topics ── admin REST                 catalog, topics, naming, admin
+//! PulsarStore ── topics ── admin REST                 catalog, topics, naming, admin, policies
 //!     │ open
 //!     ▼
 //! Log ◄── Writer: named producer, receipts → offsets  append, ownership, append::history
 //!   │ ◄── tail reader: what others write              tail, feed
 //!   ├── ring of the newest batches, sparse index      ring, offset_index
-//!   └── cursors: sequential readers for the rest      read, offset_search
+//!   └── cursors: sequential readers for the rest      read, offset_search, read::compacted
 //! ```
 //!
 //! Not here yet: several gateways on one Pulsar (a second one is refused by the partitions' owner),
@@ -21,6 +21,7 @@ mod append;
 mod bounds;
 mod catalog;
 mod clock;
+mod compaction;
 mod config;
 mod connect;
 mod entry;
@@ -40,6 +41,7 @@ mod offset_time;
 mod options;
 mod ownership;
 mod partition;
+mod policies;
 mod producer_ids;
 mod read;
 mod ring;

@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     pub(crate) rebuilds: AtomicU64,
     pub(crate) tail_readers_parked: AtomicU64,
     pub(crate) rebuild_entries: AtomicU64,
+    pub(crate) compacted_reads: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -39,6 +40,8 @@ pub struct PulsarMetrics {
     pub tail_readers_parked: u64,
     /// Entries read for what idempotent producers had written.
     pub rebuild_entries: u64,
+    /// Readers opened on what compaction has left.
+    pub compacted_reads: u64,
 }
 
 impl Metrics {
@@ -59,6 +62,7 @@ impl Metrics {
             rebuilds: get(&self.rebuilds),
             tail_readers_parked: get(&self.tail_readers_parked),
             rebuild_entries: get(&self.rebuild_entries),
+            compacted_reads: get(&self.compacted_reads),
         }
     }
 }

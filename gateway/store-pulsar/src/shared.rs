@@ -3,7 +3,7 @@ use std::{
     collections::{HashMap, HashSet},
     ops::Range,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) naming: Naming,
     pub(crate) client: Client,
     pub(crate) admin: Admin,
+    /// The version that the brokers told when they were asked first.
+    pub(crate) brokers: OnceLock<String>,
     pub(crate) metrics: Metrics,
     pub(crate) budget: Arc<Budget>,
     pub(crate) cursors: Cursors,
@@ -80,6 +82,7 @@ impl Shared {
             admin,
             topics: Topics::new(options.topic_defaults),
             options,
+            brokers: OnceLock::new(),
             metrics: Metrics::default(),
             budget: Arc::new(Budget::new(RING_BYTES)),
             cursors: Cursors::default(),
