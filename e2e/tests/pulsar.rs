@@ -2,14 +2,17 @@
 //! deduplication, in both entry formats, alone and beside native Pulsar clients. All clients: one choice
 //! of each setting's values with another's; `./test matrix` has them all.
 
-use anyhow::{Context, Result, ensure};
-use kop_e2e::clients::{Java, Record, kafka_java, kcat_produce, pulsar_java};
+use anyhow::{Context, Result, bail, ensure};
+use kop_e2e::apache_kafka::tool;
+use kop_e2e::clients::{Java, Record, curl, kafka_java, kcat_produce, kcat_read, pulsar_java};
 use kop_e2e::gateway::Gateway;
 use kop_e2e::install::{PULSAR_NEWEST, PULSAR_OLDEST};
 use kop_e2e::matrix;
+use kop_e2e::process::Process;
 use kop_e2e::pulsar::Pulsar;
 use kop_e2e::scratch::{Scratch, tell};
 use kop_e2e::story::{self, KafkaServer};
+use kop_e2e::wait::until;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -53,6 +56,16 @@ fn each_client_does_what_it_can_in_format_pulsar() {
 fn each_client_does_what_it_can_in_format_kafka_with_three_gateways() {
     tell("pulsar-clients-kafka", |scratch| {
         matrix::on_pulsar(scratch, PULSAR_NEWEST, "kafka", 3)
+    });
+}
+
+#[test]
+fn a_compacted_topic_keeps_the_newest_record_of_each_key() {
+    tell("pulsar-compacted", |scratch| {
+        let pulsar = Pulsar::start(scratch, PULSAR_NEWEST, &[])?;
+        let mut gateway = Gateway::on_pulsar(scratch, "gateway", &pulsar, "kafka")?;
+        kcat_reads_what_compaction_left(scratch, &pulsar, &gateway)?;
+        gateway.stop()
     });
 }
 
@@ -192,4 +205,83 @@ fn native_consumer_reads_what_kcat_wrote(
     })?;
     ensure!(read.len() == COUNT, "{} of {COUNT} came", read.len());
     Ok(())
+}
+
+/// A topic that Kafka's tool makes with `cleanup.policy=compact`: when Pulsar has compacted it and removed its
+/// ledgers, kcat reads the newest record of each key at its offset, and comes to the end.
+fn kcat_reads_what_compaction_left(
+    scratch: &Scratch,
+    pulsar: &Pulsar,
+    gateway: &Gateway,
+) -> Result<()> {
+    const KEYS: usize = 100;
+    const ROUNDS: usize = 20;
+    let bootstrap = gateway.bootstrap();
+    let mut create = tool("org.apache.kafka.tools.TopicCommand")?;
+    create.args(["--bootstrap-server", bootstrap, "--create", "--topic"]);
+    create.args(["table", "--partitions", "1", "--config"]);
+    create.arg("cleanup.policy=compact");
+    Process::start("create-table", create, scratch.path())?.succeed(PATIENCE)?;
+
+    let lines = (0..KEYS * ROUNDS).map(|n| format!("{}:{n}\n", n % KEYS));
+    let file = scratch.data("table-lines");
+    std::fs::write(&file, lines.collect::<String>())?;
+    let options = ["-z", "zstd", "-X", "batch.num.messages=64"];
+    let produced = kcat_produce(
+        scratch,
+        "produce-table",
+        bootstrap,
+        "table",
+        &file,
+        &options,
+    )?;
+    story::run(produced)?;
+    // The second half of the keys is deleted again. What has no key is refused.
+    let lines = (KEYS / 2..KEYS).map(|key| format!("{key}:\n"));
+    std::fs::write(&file, lines.collect::<String>())?;
+    let deleted = kcat_produce(scratch, "delete-keys", bootstrap, "table", &file, &["-Z"])?;
+    story::run(deleted)?;
+    std::fs::write(&file, "no key\n")?;
+    let refused = kcat_produce(scratch, "no-key", bootstrap, "table", &file, &[])?;
+    ensure!(story::run(refused).is_err(), "a record without a key");
+
+    compact_and_remove(pulsar, "persistent/public/default/table")?;
+    let mut reader = kcat_read(scratch, "read-table", bootstrap, "table")?;
+    reader.succeed(PATIENCE).context("kcat does not end")?;
+    let read = story::records(&reader, Record::got);
+    let first = KEYS * (ROUNDS - 1);
+    ensure!(read.len() == KEYS / 2, "{} records are left", read.len());
+    for (n, record) in (first..).zip(&read) {
+        let is_right = record.offset == i64::try_from(n)? && record.value == n.to_string();
+        ensure!(is_right, "{record:?} at offset {n}");
+    }
+    Ok(())
+}
+
+/// Has Pulsar compact a topic of one partition and remove all of its ledgers.
+fn compact_and_remove(pulsar: &Pulsar, topic: &str) -> Result<()> {
+    let url = |rest: &str| format!("{}/admin/v2/{topic}{rest}", pulsar.admin_url());
+    let call = |method: &str, rest: &str, more: &[&str]| -> Result<()> {
+        let answer = curl(&[&["-X", method, &url(rest)], more].concat())?;
+        answer.map(drop).with_context(|| format!("{method} {rest}"))
+    };
+    let compaction = url("-partition-0/compaction");
+    call("PUT", "-partition-0/compaction", &[])?;
+    until("compaction", PATIENCE, || {
+        let status = curl(&[&compaction])?.unwrap_or_default();
+        if status.contains("ERROR") {
+            bail!("compaction failed: {status}");
+        }
+        Ok(status.contains("SUCCESS").then_some(()))
+    })?;
+    let nothing = r#"{"retentionTimeInMinutes":0,"retentionSizeInMB":0}"#;
+    let json = ["-H", "content-type: application/json", "-d", nothing];
+    call("POST", "/retention", &json)?;
+    call("PUT", "-partition-0/unload", &[])?;
+    let stats = url("-partition-0/internalStats");
+    until("the ledgers to go", PATIENCE, || {
+        call("POST", "-partition-0/trim", &[])?;
+        let stats = curl(&[&stats])?.unwrap_or_default();
+        Ok(stats.contains(r#""numberOfEntries":0,"#).then_some(()))
+    })
 }

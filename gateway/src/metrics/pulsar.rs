@@ -27,7 +27,7 @@ impl Collector for PulsarCollector {
 }
 
 /// Each counter's name, what it says, and its value.
-fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 12] {
+fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 13] {
     // No `..`: a new counter that is forgotten here does not compile.
     let PulsarMetrics {
         offset_mismatches,
@@ -42,6 +42,7 @@ fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 12] {
         rebuild_entries,
         partitions_opened,
         partitions_unused,
+        compacted_reads,
     } = metrics;
     [
         (
@@ -103,6 +104,11 @@ fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 12] {
             "kop_pulsar_partitions_unused",
             "Times a partition was closed because nobody used it",
             partitions_unused,
+        ),
+        (
+            "kop_pulsar_compacted_reads",
+            "Readers opened on what compaction has left",
+            compacted_reads,
         ),
     ]
 }

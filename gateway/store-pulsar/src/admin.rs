@@ -14,7 +14,7 @@ mod configs;
 mod facts;
 mod policies;
 
-pub(crate) use facts::{EntryFacts, InternalStats, Position};
+pub(crate) use facts::{COMPACTION, EntryFacts, InternalStats, Position};
 #[cfg(test)]
 pub(crate) use policies::AutoTopicCreation;
 pub(crate) use policies::{InactiveTopics, NamespacePolicies};

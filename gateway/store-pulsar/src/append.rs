@@ -288,6 +288,7 @@ impl Writer {
         let stamp = Stamp {
             sequence_id: owned.next_sequence(),
             now: clock::now_millis(),
+            compacted: self.log.compacts(),
         };
         let mut entry = match entry::encode(self.log.layout, batch, stamp) {
             Ok(entry) => entry,

@@ -23,10 +23,10 @@ pub(crate) struct Bounds {
 /// Where a log begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Start {
-    /// The first offset that Pulsar holds.
+    /// The first offset that Pulsar's entries hold.
     pub(crate) stored: i64,
-    /// The first one that is given to anybody: the same, or later where records were deleted.
-    pub(crate) log: i64,
+    /// Records before this offset were deleted; 0 where none were.
+    pub(crate) deleted: i64,
 }
 
 impl Bounds {
@@ -39,10 +39,17 @@ impl Bounds {
 impl Start {
     /// The start of a topic whose first entry begins with `stored`.
     fn of(stats: &InternalStats, stored: i64) -> Self {
-        let deleted = log_start::recorded(stats).unwrap_or(stored);
-        Self {
-            stored,
-            log: stored.max(deleted),
+        let deleted = log_start::recorded(stats).unwrap_or(0);
+        Self { stored, deleted }
+    }
+
+    /// The first offset that is given to anybody. Of a log that is compacted, compaction keeps what stands
+    /// before the entries.
+    pub(crate) fn log(self, compacts: bool) -> i64 {
+        if compacts {
+            self.deleted
+        } else {
+            self.stored.max(self.deleted)
         }
     }
 }
@@ -93,10 +100,7 @@ async fn of(
             .map_or(0, |index| index.saturating_add(1))
             .max(0);
         return Ok(Some(Bounds {
-            start: Start {
-                stored: high,
-                log: high,
-            },
+            start: Start::of(stats, high),
             high,
             last: None,
         }));

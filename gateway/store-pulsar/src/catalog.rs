@@ -9,7 +9,6 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kop_store::{
     Catalog, CatalogError, ConfigureError, CreateError, DeleteError, GrowError, NewTopic,
     OpenError, PartitionId, Topic, TopicClass, TopicConfig, UnsupportedConfig,
-    topic_config::TopicOption,
 };
 use kop_wire::TopicName;
 use tokio::time::timeout;
@@ -19,12 +18,13 @@ use crate::{
     EntryFormat, PulsarMetrics, PulsarOptions, Views,
     admin::{AdminError, PartitionedTopic},
     bounds::BoundsError,
-    config,
+    compaction, config,
     connect::{self, ConnectError},
     log::{Life, Log},
     naming::{is_hidden, split_partition},
     ownership::TakeError,
     partition::{Opening, OpeningError, PulsarPartition},
+    policies::{Change, PolicyError},
     producer_ids,
     shared::{Shared, follow_log_starts, sweep},
     topics::{Birth, Known, TOPIC_ID, describe},
@@ -273,10 +273,8 @@ impl Catalog for PulsarStore {
         metadata
             .properties
             .extend(Birth::now(&self.shared).properties());
-        if internal {
-            metadata
-                .properties
-                .insert(EntryFormat::PROPERTY.to_owned(), "PULSAR".to_owned());
+        if internal || config::compacts(&config) {
+            metadata.properties.extend(in_pulsar_format());
         }
         metadata
             .properties
@@ -289,17 +287,23 @@ impl Catalog for PulsarStore {
             }
             Err(error) => return Err(unavailable(error)),
         }
-        if let Some(retention) = config::retention(&config)
-            && let Err(error) = admin.set_topic_retention(&pulsar, Some(retention)).await
-        {
+        let known = describe(naming, &name, pulsar.clone(), &metadata);
+        let change = Change {
+            shared: &self.shared,
+            known: &known,
+            from: &TopicConfig::new(),
+            to: &config,
+        };
+        let in_force = async {
+            change.before().await?;
+            change.after().await
+        };
+        if let Err(error) = in_force.await {
             // A topic that keeps its records for less than was asked for must not be there.
             if let Err(error) = admin.delete_partitioned(&pulsar).await {
-                tracing::warn!(topic = %pulsar, %error, "topic without its retention not removed");
+                tracing::warn!(topic = %pulsar, %error, "topic without its policies not removed");
             }
-            return Err(match retention_refused(&config, &error) {
-                Some(unsupported) => unsupported.into(),
-                None => unavailable(error),
-            });
+            return Err(not_created(error));
         }
         self.shared.note_made(&pulsar, true);
         for index in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
@@ -307,7 +311,6 @@ impl Catalog for PulsarStore {
             let partition = pulsar.partition(Some(index));
             self.shared.owned_before.forget(&partition);
         }
-        let known = describe(naming, &name, pulsar, &metadata);
         topics.remember(known.clone());
         Ok(known.topic)
     }
@@ -411,16 +414,17 @@ impl Catalog for PulsarStore {
         if !known.partitioned {
             return Err(not_partitioned(&to).into());
         }
-        let retention = config::retention(&to);
-        if retention != config::retention(from)
-            && let Err(error) = admin.set_topic_retention(&known.pulsar, retention).await
-        {
-            return Err(match retention_refused(&to, &error) {
-                Some(unsupported) => unsupported.into(),
-                None => failed(error),
-            });
+        let change = Change {
+            shared: &self.shared,
+            known: &known,
+            from,
+            to: &to,
+        };
+        change.before().await.map_err(not_configured)?;
+        let mut properties = config::properties(from, &to);
+        if config::compacts(&to) {
+            properties.extend(in_pulsar_format());
         }
-        let properties = config::properties(from, &to);
         let set = admin.set_properties(&known.pulsar, &properties).await;
         topics.forget(&known.pulsar);
         match set {
@@ -428,13 +432,17 @@ impl Catalog for PulsarStore {
             Err(AdminError::NotFound(_)) => return Err(ConfigureError::Unknown(topic.clone())),
             Err(error) => return Err(failed(error)),
         }
+        let in_force = change.after().await;
         let known = known.with(to);
         topics.remember(known.clone());
+        in_force.map_err(not_configured)?;
         Ok(known.topic)
     }
 
     fn supports(&self, config: &TopicConfig) -> Result<(), UnsupportedConfig> {
-        config::supports(config, &self.shared.options.topic_defaults)
+        config::supports(config, &self.shared.options.topic_defaults)?;
+        let brokers = self.shared.brokers.get().map(String::as_str);
+        compaction::check(config, brokers)
     }
 
     async fn find_anew(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {
@@ -489,6 +497,11 @@ impl Catalog for PulsarStore {
     }
 }
 
+/// The property of a topic that is written in the format `pulsar` by every gateway.
+fn in_pulsar_format() -> [(String, String); 1] {
+    [(EntryFormat::PROPERTY.to_owned(), "PULSAR".to_owned())]
+}
+
 fn unavailable(error: AdminError) -> CreateError {
     CreateError::Unavailable(error.into())
 }
@@ -506,27 +519,18 @@ fn open_error(error: OpeningError) -> OpenError {
     }
 }
 
-/// Pulsar's refusal to give a topic that retention, if it is one.
-fn retention_refused(config: &TopicConfig, error: &AdminError) -> Option<UnsupportedConfig> {
-    let AdminError::Refused {
-        status: 405 | 412 | 422,
-        reason,
-    } = error
-    else {
-        return None;
-    };
-    let is_retention = |option| {
-        matches!(
-            option,
-            TopicOption::RetentionMs | TopicOption::RetentionBytes
-        )
-    };
-    let (spec, value) = config.iter().find(|(spec, _)| is_retention(spec.option))?;
-    Some(UnsupportedConfig {
-        name: spec.name,
-        value: value.to_string(),
-        reason: format!("pulsar answered: {reason}"),
-    })
+fn not_created(error: PolicyError) -> CreateError {
+    match error {
+        PolicyError::Unsupported(unsupported) => unsupported.into(),
+        PolicyError::Unavailable(error) => CreateError::Unavailable(error),
+    }
+}
+
+fn not_configured(error: PolicyError) -> ConfigureError {
+    match error {
+        PolicyError::Unsupported(unsupported) => unsupported.into(),
+        PolicyError::Unavailable(error) => ConfigureError::Unavailable(error),
+    }
 }
 
 /// Why a topic of Pulsar that has no partitions is not configured.

@@ -1,7 +1,7 @@
 //! Topic configurations on Pulsar: which are honoured, and where they are kept.
 //!
 //! What is set through Kafka stands in properties of the partitioned topic, and what Pulsar has to act on
-//! is made a policy of the topic, too: its retention.
+//! is made a policy of the topic, too: its retention, and whether it is compacted.
 use std::collections::BTreeMap;
 
 use kop_store::{
@@ -26,6 +26,7 @@ pub fn supports(config: &TopicConfig, defaults: &TopicDefaults) -> Result<(), Un
             _ if spec.fixed.is_some() => continue,
             TopicOption::RetentionMs
             | TopicOption::RetentionBytes
+            | TopicOption::DeleteRetentionMs
             | TopicOption::MessageTimestampAfterMaxMs
             | TopicOption::MessageTimestampBeforeMaxMs => continue,
             TopicOption::MaxMessageBytes if bytes(value) <= limit(defaults) => continue,
@@ -33,8 +34,12 @@ pub fn supports(config: &TopicConfig, defaults: &TopicDefaults) -> Result<(), Un
                 "Pulsar takes messages up to its brokers' maxMessageSize; the gateway's limit is all \
                  that is relied on"
             }
-            TopicOption::CleanupPolicy if value.to_string() == spec.default => continue,
-            TopicOption::CleanupPolicy => "topics on Pulsar are not compacted through Kafka yet",
+            TopicOption::CleanupPolicy if !(is(value, "compact") && is(value, "delete")) => {
+                continue;
+            }
+            TopicOption::CleanupPolicy => {
+                "of a topic that is compacted Pulsar keeps the newest record of each key for ever,                  whatever its age"
+            }
             TopicOption::MessageTimestampType if value.to_string() == spec.default => continue,
             TopicOption::MessageTimestampType => "records on Pulsar have their producer's time",
             _ => LEDGERS,
@@ -51,6 +56,17 @@ pub fn supports(config: &TopicConfig, defaults: &TopicDefaults) -> Result<(), Un
 /// The largest batch that the gateway takes where nothing is set.
 fn limit(defaults: &TopicDefaults) -> i64 {
     bytes(&defaults.value(TopicOption::MaxMessageBytes, TopicClass::UserData))
+}
+
+fn is(policy: &ConfigValue, word: &str) -> bool {
+    matches!(policy, ConfigValue::Words(words) if words.contains(&word))
+}
+
+/// Whether a configuration asks for compaction.
+pub(crate) fn compacts(config: &TopicConfig) -> bool {
+    config
+        .get(TopicOption::CleanupPolicy)
+        .is_some_and(|policy| is(policy, "compact"))
 }
 
 fn bytes(value: &ConfigValue) -> i64 {
@@ -91,7 +107,19 @@ pub(crate) fn properties(before: &TopicConfig, now: &TopicConfig) -> BTreeMap<St
 
 /// The retention policy that a configuration asks for; `None` where the namespace decides. Of the two
 /// limits one that is not set is none. Pulsar counts minutes and megabytes, so both are rounded up.
+///
+/// Of a compacted topic, Pulsar removes what has been compacted once it is as old as deletions are to be
+/// kept, and nothing by size.
 pub(crate) fn retention(config: &TopicConfig) -> Option<Retention> {
+    if compacts(config) {
+        let option = TopicOption::DeleteRetentionMs;
+        let default = option.spec().default_value();
+        let time = config.get(option).unwrap_or(&default);
+        return Some(Retention {
+            retention_time_in_minutes: rounded_up(Some(time), 60_000),
+            retention_size_in_mb: -1,
+        });
+    }
     let (time, size) = (
         config.get(TopicOption::RetentionMs),
         config.get(TopicOption::RetentionBytes),
@@ -148,6 +176,7 @@ mod tests {
         };
         assert_eq!(of(&[("max.message.bytes", "1")]), None);
         assert_eq!(of(&[("retention.ms", "-1")]), Some((-1, -1)));
+        assert_eq!(of(&[("delete.retention.ms", "60000")]), None);
         assert_eq!(of(&[("retention.ms", "0")]), Some((1, -1)));
         assert_eq!(of(&[("retention.ms", "60001")]), Some((2, -1)));
         assert_eq!(of(&[("retention.bytes", "1048576")]), Some((-1, 1)));
@@ -155,6 +184,21 @@ mod tests {
         assert_eq!(of(&both), Some((10, 2)));
         let far = [("retention.ms", "9223372036854775807")];
         assert_eq!(of(&far), Some((-1, -1)));
+    }
+
+    #[test]
+    fn what_was_compacted_goes_as_soon_as_deletions_may() {
+        let of = |pairs: &[(&str, &str)]| retention(&config(pairs)).unwrap();
+        let minutes = |minutes| Retention {
+            retention_time_in_minutes: minutes,
+            retention_size_in_mb: -1,
+        };
+        let compact = ("cleanup.policy", "compact");
+        assert_eq!(of(&[compact]), minutes(24 * 60));
+        let others = [("retention.ms", "60000"), ("retention.bytes", "1")];
+        assert_eq!(of(&[compact, others[0], others[1]]), minutes(24 * 60));
+        assert_eq!(of(&[compact, ("delete.retention.ms", "60001")]), minutes(2));
+        assert_eq!(of(&[compact, ("delete.retention.ms", "0")]), minutes(1));
     }
 
     #[test]
@@ -167,10 +211,12 @@ mod tests {
         ]));
         assert!(takes(&[
             ("max.message.bytes", "1000"),
-            ("min.insync.replicas", "1")
+            ("min.insync.replicas", "1"),
+            ("cleanup.policy", "compact")
         ]));
         for refused in [
-            ("cleanup.policy", "compact"),
+            ("cleanup.policy", "compact,delete"),
+            ("cleanup.policy", "delete,compact"),
             ("max.message.bytes", "1048589"),
             ("message.timestamp.type", "LogAppendTime"),
             ("segment.bytes", "52428800"),

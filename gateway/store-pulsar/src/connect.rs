@@ -135,7 +135,13 @@ pub(crate) async fn connect(options: PulsarOptions) -> Result<Shared, ConnectErr
         url = options.service_url,
         "connected to pulsar"
     );
-    Ok(Shared::new(options, client, admin))
+    let version = admin.version().await;
+    let shared = Shared::new(options, client, admin);
+    match version {
+        Ok(version) => drop(shared.brokers.set(version)),
+        Err(error) => tracing::warn!(%error, "the brokers do not tell their version"),
+    }
+    Ok(shared)
 }
 
 fn client_options(options: &PulsarOptions) -> ClientOptions {

@@ -71,6 +71,8 @@ pub(crate) struct Stamp {
     pub(crate) sequence_id: u64,
     /// Milliseconds since the epoch.
     pub(crate) now: u64,
+    /// Whether Pulsar compacts the topic.
+    pub(crate) compacted: bool,
 }
 
 /// Why a batch was not made an entry.

@@ -93,6 +93,7 @@ pub fn batch_to_entry_and_back(batch: &Batch) {
     let group_log = of_group_log.then_some(Layout::GroupLog);
     for layout in [Layout::Kafka, Layout::Pulsar].into_iter().chain(group_log) {
         let stamp = Stamp {
+            compacted: false,
             sequence_id: 7,
             now: 1_700_000_000_000,
         };

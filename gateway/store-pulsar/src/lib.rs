@@ -5,13 +5,13 @@
 //! whoever wrote it.
 //!
 //! ```text
-//! PulsarStore ── topics ── admin REST                 catalog, topics, naming, admin
+//! PulsarStore ── topics ── admin REST                 catalog, topics, naming, admin, policies
 //!     │ open
 //!     ▼
 //! Log ◄── Writer: named producer, receipts → offsets  append, ownership, append::history
 //!   │ ◄── tail reader: what others write              tail, feed
 //!   ├── ring of the newest batches, sparse index      ring, offset_index
-//!   └── cursors: sequential readers for the rest      read, offset_search
+//!   └── cursors: sequential readers for the rest      read, offset_search, read::compacted
 //! ```
 //!
 //! Which gateway should write is decided elsewhere ([`Views`]); that only one does is proved here.
@@ -22,6 +22,7 @@ mod append;
 mod bounds;
 mod catalog;
 mod clock;
+mod compaction;
 mod config;
 mod connect;
 mod entry;
@@ -42,6 +43,7 @@ mod options;
 mod owned_before;
 mod ownership;
 mod partition;
+mod policies;
 mod producer_ids;
 mod read;
 mod ring;
@@ -50,6 +52,7 @@ mod tail;
 mod time_index;
 mod topics;
 mod usage;
+mod version;
 mod views;
 
 pub use admin::AdminError;

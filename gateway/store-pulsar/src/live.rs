@@ -4,17 +4,33 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use kop_store::{TopicDefaults, TopicSettings};
+use kop_store::{TopicClass, TopicDefaults, TopicSettings};
 
 use crate::{naming::PulsarTopic, topics::Known};
 
 /// The settings of one topic as they were learnt last.
 #[derive(Debug)]
-pub(crate) struct Live(RwLock<TopicSettings>);
+pub(crate) struct Live {
+    settings: RwLock<TopicSettings>,
+    /// Whether its policies are what clients set, and not the gateway's own.
+    configurable: bool,
+}
 
 impl Live {
+    fn of(known: &Known, defaults: &TopicDefaults) -> Self {
+        Self {
+            settings: RwLock::new(known.settings(defaults)),
+            configurable: known.partitioned && known.class == TopicClass::UserData,
+        }
+    }
+
     pub(crate) fn get(&self) -> TopicSettings {
-        *self.0.read().unwrap_or_else(PoisonError::into_inner)
+        *self.settings.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it was set that the topic is compacted.
+    pub(crate) fn compacts(&self) -> bool {
+        self.configurable && self.get().compacts
     }
 }
 
@@ -30,7 +46,7 @@ impl AllLive {
             // Before it takes more memory, those go that no partition looks at any more.
             all.retain(|_, live| Arc::strong_count(live) > 1);
         }
-        let new = || Arc::new(Live(RwLock::new(known.settings(defaults))));
+        let new = || Arc::new(Live::of(known, defaults));
         Arc::clone(all.entry(known.pulsar.clone()).or_insert_with(new))
     }
 
@@ -38,7 +54,10 @@ impl AllLive {
     pub(crate) fn learn(&self, known: &Known, defaults: &TopicDefaults) {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(live) = all.get(&known.pulsar) {
-            let mut settings = live.0.write().unwrap_or_else(PoisonError::into_inner);
+            let mut settings = live
+                .settings
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             *settings = known.settings(defaults);
         }
     }

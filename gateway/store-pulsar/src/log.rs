@@ -141,6 +141,8 @@ impl Log {
         bounds: Bounds,
     ) -> Self {
         let ring = Ring::new(bounds.high, Arc::clone(&shared.budget));
+        let compacts = layout == Layout::Pulsar && live.compacts();
+        let begins = bounds.start.log(compacts);
         Self {
             id,
             topic,
@@ -153,7 +155,7 @@ impl Log {
                 start: bounds.start,
                 ring,
                 index: OffsetIndex::new(INDEX_POINTS, INDEX_SPACING),
-                times: TimeIndex::new(bounds.start.log, TIME_POINTS, INDEX_SPACING),
+                times: TimeIndex::new(begins, TIME_POINTS, INDEX_SPACING),
                 seen: VecDeque::new(),
                 feed: Feed::new(Instant::now()),
             }),
@@ -186,10 +188,19 @@ impl Log {
     }
 
     pub(crate) fn log_start(&self) -> i64 {
-        self.state().start.log
+        self.begins_at(&self.state())
     }
 
-    /// The first offset that Pulsar holds, as far as is known.
+    fn begins_at(&self, state: &State) -> i64 {
+        state.start.log(self.compacts())
+    }
+
+    /// Whether Pulsar compacts the topic: what stands before its entries is read from what compaction left.
+    pub(crate) fn compacts(&self) -> bool {
+        self.layout == Layout::Pulsar && self.live.compacts()
+    }
+
+    /// The first offset that Pulsar's entries hold, as far as is known.
     pub(crate) fn stored_start(&self) -> i64 {
         self.state().start.stored
     }
@@ -293,7 +304,7 @@ impl Log {
     pub(crate) fn lookup(&self, from: i64, limit: ReadLimit) -> Lookup {
         let high = self.high();
         let state = self.state();
-        if from > high || from < state.start.log {
+        if from > high || from < self.begins_at(&state) {
             return Lookup::OutOfRange;
         }
         if from == high {
@@ -448,11 +459,8 @@ impl Log {
     /// Where to begin to look for the first record of `time` or later.
     pub(crate) fn start_of(&self, time: i64) -> i64 {
         let state = self.state();
-        state
-            .times
-            .start(time)
-            .unwrap_or(state.start.log)
-            .max(state.start.log)
+        let begins = self.begins_at(&state);
+        state.times.start(time).unwrap_or(begins).max(begins)
     }
 
     /// The offset up to which the records' times are known.
@@ -474,17 +482,19 @@ impl Log {
     pub(crate) fn begins(&self, start: Start) {
         let mut state = self.state();
         state.start.stored = state.start.stored.max(start.stored);
-        state.start.log = state.start.log.max(start.log);
-        state.index.trim_before(start.stored);
-        let begins = state.start.log;
+        state.start.deleted = state.start.deleted.max(start.deleted);
+        if !self.compacts() {
+            state.index.trim_before(start.stored);
+        }
+        let begins = self.begins_at(&state);
         state.times.begin(begins);
     }
 
     /// The records before `offset` have been deleted.
     pub(crate) fn deleted_before(&self, offset: i64) {
         let mut state = self.state();
-        state.start.log = state.start.log.max(offset);
-        let begins = state.start.log;
+        state.start.deleted = state.start.deleted.max(offset);
+        let begins = self.begins_at(&state);
         state.times.begin(begins);
     }
 
@@ -521,10 +531,7 @@ pub(crate) fn latest(placed: &Placed) -> i64 {
 
 /// Where an entry stands.
 pub(crate) fn position(entry: &pulsar_client::Entry) -> Position {
-    Position {
-        ledger: entry.id.ledger,
-        entry: entry.id.entry,
-    }
+    entry.id.into()
 }
 
 impl std::fmt::Debug for Log {

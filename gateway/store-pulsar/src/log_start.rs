@@ -10,8 +10,9 @@ use kop_store::TruncateError;
 use kop_wire::Offset;
 
 use crate::{
-    admin::{AdminError, InternalStats},
+    admin::{Admin, AdminError, InternalStats},
     log::{Gone, Log},
+    naming::PulsarTopic,
 };
 
 /// Property of a topic with the log's first offset, decimal.
@@ -46,7 +47,7 @@ pub(crate) async fn delete_before(log: &Log, offset: i64) -> Result<(), Truncate
         Gone::Deleted => TruncateError::Deleted,
         Gone::Unknown(error) => TruncateError::Unavailable(error.into()),
     })?;
-    let recorded = record(log, offset)
+    let recorded = record(&log.shared.admin, &log.topic, offset)
         .await
         .map_err(|error| TruncateError::Unavailable(error.into()))?;
     log.deleted_before(recorded);
@@ -55,18 +56,20 @@ pub(crate) async fn delete_before(log: &Log, offset: i64) -> Result<(), Truncate
 
 /// Writes the property and makes sure that it holds: it never falls, whoever writes. What it says in
 /// the end, which may be more.
-async fn record(log: &Log, offset: i64) -> Result<i64, AdminError> {
-    let admin = &log.shared.admin;
+pub(crate) async fn record(
+    admin: &Admin,
+    topic: &PulsarTopic,
+    offset: i64,
+) -> Result<i64, AdminError> {
     let property = BTreeMap::from([(PROPERTY.to_owned(), offset.to_string())]);
     for _ in 0..ATTEMPTS {
-        let stats = admin.internal_stats(&log.topic).await?;
+        let stats = admin.internal_stats(topic).await?;
         if let Some(known) = recorded(&stats).filter(|known| *known >= offset) {
             return Ok(known);
         }
-        admin.set_properties(&log.topic, &property).await?;
+        admin.set_properties(topic, &property).await?;
     }
     Err(AdminError::Conflict(format!(
-        "property {PROPERTY} of {} keeps changing",
-        log.topic
+        "property {PROPERTY} of {topic} keeps changing"
     )))
 }

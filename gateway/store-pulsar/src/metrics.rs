@@ -16,6 +16,7 @@ pub(crate) struct Metrics {
     pub(crate) rebuild_entries: AtomicU64,
     pub(crate) partitions_opened: AtomicU64,
     pub(crate) partitions_unused: AtomicU64,
+    pub(crate) compacted_reads: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -45,6 +46,8 @@ pub struct PulsarMetrics {
     pub partitions_opened: u64,
     /// Times that a partition was closed because nobody used it.
     pub partitions_unused: u64,
+    /// Readers opened on what compaction has left.
+    pub compacted_reads: u64,
 }
 
 impl Metrics {
@@ -67,6 +70,7 @@ impl Metrics {
             rebuild_entries: get(&self.rebuild_entries),
             partitions_opened: get(&self.partitions_opened),
             partitions_unused: get(&self.partitions_unused),
+            compacted_reads: get(&self.compacted_reads),
         }
     }
 }

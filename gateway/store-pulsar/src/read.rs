@@ -1,12 +1,14 @@
 //! Reading what is no longer in memory: sequential readers, parked between one fetch and the next.
+//!
+//! Of a compacted topic, what Pulsar has removed since it was compacted is read from what compaction has
+//! left ([`compacted`]), and everything else from the entries themselves.
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
-use kop_store::{ReadError as StoreReadError, ReadLimit};
-use kop_wire::Offset;
+use kop_store::{ReadError as StoreReadError, ReadLimit, Watermarks};
 use pulsar_client::{EntryId, Reader, ReaderOptions, ReaderStart};
 use tokio::time::{Instant, timeout};
 
@@ -21,6 +23,10 @@ use crate::{
     offset_search::{self, Around},
 };
 
+mod compacted;
+
+use compacted::Compacted;
+
 /// Bytes of entries that one reader may have on their way.
 const RECEIVE_BYTES: usize = 2 * 1024 * 1024;
 /// Readers parked at once, in one store.
@@ -33,6 +39,11 @@ const NEAR: i64 = 1_000;
 const FIRST_PATIENCE: Duration = Duration::from_secs(20);
 const NEXT_PATIENCE: Duration = Duration::from_millis(3);
 
+/// How often a read begins again because ledgers were removed meanwhile.
+const ATTEMPTS: usize = 5;
+/// Offsets that one batch without records covers at the most.
+const WIDEST: i64 = i32::MAX as i64;
+
 /// A reader somewhere in a partition.
 pub(crate) struct Cursor {
     topic: PulsarTopic,
@@ -43,12 +54,30 @@ pub(crate) struct Cursor {
     reached: Option<i64>,
     /// Read, but no room for it in the last answer.
     pending: Option<Unpacked>,
+    /// That it reads what compaction has left.
+    compacted: Option<Compacted>,
     parked: Instant,
 }
 
 struct Unpacked {
     span: Span,
     batches: Result<Vec<Placed>, DecodeError>,
+}
+
+/// What comes next.
+enum Next {
+    Entry(Unpacked),
+    /// Nothing in time.
+    Late,
+    /// No record stands before that offset. The cursor is of no more use; another one goes on.
+    Over(i64),
+}
+
+/// What a read brought.
+struct Filled {
+    chunks: Vec<Bytes>,
+    /// The cursor is of no more use.
+    over: bool,
 }
 
 /// The parked cursors of a store.
@@ -122,15 +151,23 @@ pub(crate) async fn stored(
 ) -> Result<Vec<Bytes>, StoreReadError> {
     Metrics::add(&log.shared.metrics.stored_reads);
     let cursors = &log.shared.cursors;
-    let (mut cursor, opened) = match cursors.take(&log.topic, from) {
-        Some(cursor) => (cursor, false),
-        None => (open(log, from).await?, true),
-    };
-    let read = fill(log, &mut cursor, from, limit, opened).await;
-    if read.is_ok() {
-        cursors.park(cursor);
+    for _ in 0..ATTEMPTS {
+        let (mut cursor, opened) = match cursors.take(&log.topic, from) {
+            Some(cursor) => (cursor, false),
+            None => (open(log, from).await?, true),
+        };
+        let Filled { chunks, over } = fill(log, &mut cursor, from, limit, opened).await?;
+        if !over {
+            cursors.park(cursor);
+            return Ok(chunks);
+        }
+        if !chunks.is_empty() {
+            return Ok(chunks);
+        }
     }
-    read
+    Err(StoreReadError::Unavailable(
+        "the topic's ledgers keep changing".into(),
+    ))
 }
 
 async fn fill(
@@ -139,25 +176,38 @@ async fn fill(
     from: i64,
     limit: ReadLimit,
     opened: bool,
-) -> Result<Vec<Bytes>, StoreReadError> {
+) -> Result<Filled, StoreReadError> {
     let mut chunks = Vec::new();
     let mut size = 0;
     let mut next = from;
+    let mut over = false;
     loop {
         let patience = if chunks.is_empty() {
             FIRST_PATIENCE
         } else {
             NEXT_PATIENCE
         };
-        let Some(item) = cursor.next(log, next, patience).await? else {
-            break;
+        let item = match cursor.next(log, next, patience).await? {
+            Next::Entry(item) => item,
+            Next::Late => break,
+            Next::Over(end) => {
+                over = true;
+                chunks.extend(bare(next, end)?);
+                break;
+            }
         };
         if item.span.end <= next {
             continue;
         }
-        if opened && chunks.is_empty() && item.span.base > next {
+        if opened && chunks.is_empty() && item.span.base > next && !log.compacts() {
             // Either nothing stands between, or what did was trimmed.
             still_there(log, next).await?;
+        }
+        if item.span.base - next > WIDEST {
+            chunks.extend(bare(next, item.span.base)?);
+            next += WIDEST;
+            cursor.pending = Some(item);
+            break;
         }
         let batches = match &item.batches {
             Ok(batches) => batches,
@@ -188,25 +238,40 @@ async fn fill(
         }
     }
     cursor.reached = Some(next);
-    Ok(chunks)
+    Ok(Filled { chunks, over })
+}
+
+/// The batch without records that covers the offsets from `next` to before `end`, or as many as one can.
+fn bare(next: i64, end: i64) -> Result<Vec<Bytes>, StoreReadError> {
+    let end = end.min(next.saturating_add(WIDEST));
+    let gap = entry::gap(next, end);
+    let gap = gap.map_err(|error| StoreReadError::Unreadable(error.to_string()))?;
+    Ok(gap.iter().flat_map(Placed::chunks).collect())
 }
 
 impl Cursor {
-    /// The next entry, `None` where it does not come in time and `next` was reached already.
+    /// The next entry, where it comes in time or `next` was not reached yet.
     async fn next(
         &mut self,
         log: &Log,
         next: i64,
         patience: Duration,
-    ) -> Result<Option<Unpacked>, StoreReadError> {
+    ) -> Result<Next, StoreReadError> {
         if let Some(pending) = self.pending.take() {
-            return Ok(Some(pending));
+            return Ok(Next::Entry(pending));
+        }
+        if let Some(compacted) = &self.compacted
+            && compacted.is_exhausted()
+        {
+            return Ok(Next::Over(compacted.until));
         }
         let entry = match timeout(patience, self.reader.next()).await {
             Ok(Ok(Some(entry))) => entry,
-            Ok(Ok(None)) => return Ok(None),
+            Ok(Ok(None)) => return Ok(Next::Late),
             Ok(Err(error)) => return Err(unavailable(log, error)),
-            Err(_) if patience == NEXT_PATIENCE => return Ok(None),
+            Err(_) if patience == NEXT_PATIENCE => return Ok(Next::Late),
+            // What was to come may have been compacted away since, or removed.
+            Err(_) if log.compacts() => return Ok(Next::Over(next)),
             Err(error) => return Err(unavailable(log, error)),
         };
         let span = Span::of(&entry.metadata, entry.index)
@@ -215,6 +280,14 @@ impl Cursor {
             log.mismatch(position(&entry), span);
             return Err(StoreReadError::Unavailable("offsets overlap".into()));
         }
+        if let Some(compacted) = &mut self.compacted {
+            if span.base >= compacted.until {
+                return Ok(Next::Over(compacted.until));
+            }
+            compacted.given(position(&entry));
+        } else if log.compacts() && span.base > next && compacted::removed(log, next).await? {
+            return Ok(Next::Over(next));
+        }
         log.learn(position(&entry), span);
         self.next = Some(span.end);
         let batches = if span.end <= next {
@@ -222,11 +295,14 @@ impl Cursor {
         } else {
             entry::decode(log.is_group_log(), &entry.metadata, &entry.payload, span)
         };
-        Ok(Some(Unpacked { span, batches }))
+        Ok(Next::Entry(Unpacked { span, batches }))
     }
 }
 
 async fn open(log: &Log, from: i64) -> Result<Cursor, StoreReadError> {
+    if log.compacts() && compacted::removed(log, from).await? {
+        return compacted::open(log, from, log.stored_start()).await;
+    }
     let start = start(log, from).await?;
     Metrics::add(&log.shared.metrics.readers_opened);
     let options = ReaderOptions {
@@ -245,6 +321,7 @@ async fn open(log: &Log, from: i64) -> Result<Cursor, StoreReadError> {
         next: None,
         reached: None,
         pending: None,
+        compacted: None,
         parked: Instant::now(),
     })
 }
@@ -285,14 +362,13 @@ async fn still_there(log: &Log, offset: i64) -> Result<(), StoreReadError> {
         .await
         .map_err(|error| unavailable(log, error))?;
     log.begins(bounds.start);
-    if offset >= bounds.start.log {
+    let Watermarks {
+        log_start, high, ..
+    } = log.watermarks();
+    if offset >= log_start.0 {
         return Ok(());
     }
-    let high = Offset(log.high());
-    Err(StoreReadError::OutOfRange {
-        log_start: Offset(bounds.start.log),
-        high,
-    })
+    Err(StoreReadError::OutOfRange { log_start, high })
 }
 
 /// Pulsar does not answer, or the topic is gone.
@@ -325,13 +401,21 @@ impl Scan {
 
     /// The next entry's batches. One is known to exist.
     pub(crate) async fn next(&mut self) -> Result<Vec<Placed>, StoreReadError> {
+        let mut attempts = 0;
         loop {
-            let item = self
-                .cursor
-                .next(&self.log, self.next, FIRST_PATIENCE)
-                .await?;
-            let Some(item) = item else {
-                return Ok(Vec::new());
+            let next = self.cursor.next(&self.log, self.next, FIRST_PATIENCE);
+            let item = match next.await? {
+                Next::Entry(item) => item,
+                Next::Late => return Ok(Vec::new()),
+                Next::Over(end) => {
+                    self.next = self.next.max(end);
+                    if self.next >= self.log.high() || attempts == ATTEMPTS {
+                        return Ok(Vec::new());
+                    }
+                    attempts += 1;
+                    self.cursor = open(&self.log, self.next).await?;
+                    continue;
+                }
             };
             if item.span.end <= self.next {
                 continue;

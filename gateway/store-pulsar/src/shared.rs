@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) naming: Naming,
     pub(crate) client: Client,
     pub(crate) admin: Admin,
+    /// The version that the brokers told when they were asked first.
+    pub(crate) brokers: OnceLock<String>,
     pub(crate) metrics: Metrics,
     pub(crate) budget: Arc<Budget>,
     pub(crate) cursors: Cursors,
@@ -85,6 +87,7 @@ impl Shared {
             topics: Topics::new(options.topic_defaults),
             budget: Arc::new(Budget::new(options.tail_cache_bytes)),
             options,
+            brokers: OnceLock::new(),
             metrics: Metrics::default(),
             cursors: Cursors::default(),
             producer_ids: tokio::sync::Mutex::new(0..0),

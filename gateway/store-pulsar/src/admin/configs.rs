@@ -1,9 +1,9 @@
-//! Changing what is kept with a topic, and its retention.
+//! Changing what is kept with a topic, its retention and its compaction.
 use std::collections::BTreeMap;
 
 use reqwest::Method;
 
-use super::{Admin, AdminError, Body, Retention};
+use super::{Admin, AdminError, Body, COMPACTION, Retention};
 use crate::naming::PulsarTopic;
 
 impl Admin {
@@ -34,5 +34,31 @@ impl Admin {
             }
             None => self.call(Method::DELETE, &path, None).await.map(drop),
         }
+    }
+
+    /// Has Pulsar compact a topic whenever so many bytes have been added to it, or no more. As with the
+    /// retention, brokers take over a while later.
+    pub(crate) async fn set_compaction_threshold(
+        &self,
+        topic: &PulsarTopic,
+        bytes: Option<u64>,
+    ) -> Result<(), AdminError> {
+        let path = format!("persistent/{}/compactionThreshold", topic.path());
+        match bytes {
+            Some(bytes) => {
+                let body = Body::typed("application/json", &bytes)?;
+                self.call(Method::POST, &path, Some(body)).await.map(drop)
+            }
+            None => self.call(Method::DELETE, &path, None).await.map(drop),
+        }
+    }
+
+    /// Removes compaction's subscription of one partition, and with it what compaction has left.
+    pub(crate) async fn forget_compaction(&self, topic: &PulsarTopic) -> Result<(), AdminError> {
+        let path = format!(
+            "persistent/{}/subscription/{COMPACTION}?force=true",
+            topic.path()
+        );
+        self.call(Method::DELETE, &path, None).await.map(drop)
     }
 }

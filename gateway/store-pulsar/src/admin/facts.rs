@@ -2,7 +2,10 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use reqwest::header::HeaderMap;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+
+/// Name of the subscription of Pulsar's compaction.
+pub(crate) const COMPACTION: &str = "__compaction";
 
 /// Where an entry stands in a topic. Ledger ids rise with time within a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +21,12 @@ impl Position {
     /// The first entry of a new ledger is not: markers may have closed the old one.
     pub(crate) fn follows(self, other: Self) -> bool {
         self.ledger == other.ledger && other.entry.checked_add(1) == Some(self.entry)
+    }
+}
+
+impl From<pulsar_client::EntryId> for Position {
+    fn from(pulsar_client::EntryId { ledger, entry }: pulsar_client::EntryId) -> Self {
+        Self { ledger, entry }
     }
 }
 
@@ -40,6 +49,18 @@ pub(crate) struct InternalStats {
     pub(super) properties: Option<BTreeMap<String, String>>,
     /// Bytes of all ledgers.
     total_size: Option<u64>,
+    #[serde(default)]
+    compacted_ledger: Option<CompactedLedger>,
+    /// By the names of the subscriptions.
+    #[serde(default)]
+    cursors: BTreeMap<String, IgnoredAny>,
+}
+
+/// What compaction has left.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct CompactedLedger {
+    /// −1 where there is none.
+    size: i64,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -61,9 +82,16 @@ fn last_confirmed<'de, D: Deserializer<'de>>(
 }
 
 impl InternalStats {
-    /// Bytes of all entries, before they are replicated; `None` where Pulsar does not say.
+    /// Bytes of all entries and of what compaction has left, before they are replicated; `None` where
+    /// Pulsar does not say.
     pub(crate) fn stored_bytes(&self) -> Option<u64> {
-        self.total_size
+        let compacted = self.compacted_ledger.map_or(0, |ledger| ledger.size.max(0));
+        Some(self.total_size?.saturating_add(compacted.unsigned_abs()))
+    }
+
+    /// Whether compaction has a cursor there: nothing behind it is removed before it was compacted.
+    pub(crate) fn is_followed_by_compaction(&self) -> bool {
+        self.cursors.contains_key(COMPACTION)
     }
 
     /// Each ledger that holds entries, oldest first, with their number.

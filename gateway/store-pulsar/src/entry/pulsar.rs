@@ -19,6 +19,11 @@
 //! | `kop.producer` | batch | `id:epoch:sequence` of the idempotent producer |
 //! | `kop.headers` | message | all headers exactly, where one is null or not UTF-8 |
 //! | `kop.timestamp` | message | the timestamp, where it is not positive |
+//! | `kop.empty` | message | that the value is empty, where the topic is compacted and the payload therefore is not |
+//!
+//! Pulsar's compaction takes a message without payload for the deletion of its key, whether its value is
+//! null or empty. And some brokers (apache/pulsar#26290) fail to compact what is compressed, so batches of
+//! compacted topics are not.
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Buf, BufMut, Bytes};
 use kop_wire::{Batch, BatchBuilder, BatchHeader, Compression, Offset, Record, Timestamp};
@@ -38,6 +43,9 @@ pub(super) const PRODUCER: &str = "kop.producer";
 const HEADERS: &str = "kop.headers";
 /// Property of a message with its timestamp, where `event_time` cannot hold it.
 const TIMESTAMP: &str = "kop.timestamp";
+/// Property of a message whose value is empty though its payload is [`STAND_IN`]; the first of them.
+const EMPTY: &str = "kop.empty";
+const STAND_IN: &[u8] = &[0];
 
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
@@ -48,13 +56,23 @@ pub(super) fn encode(kafka: &Batch, stamp: Stamp) -> Result<Outgoing, EncodeErro
     let header = kafka.header();
     let mut messages = MessagesBuilder::new();
     for (i, record) in records.iter().enumerate() {
-        let value = record.value.clone().unwrap_or_default();
-        messages.push(message(record, sequence(header, i)), &value);
+        let mut message = message(record, sequence(header, i));
+        let mut value = record.value.clone().unwrap_or_default();
+        let deletes = record.key.is_none() || record.value.is_none();
+        if stamp.compacted && value.is_empty() && !deletes {
+            message.properties.insert(0, property(EMPTY, &1));
+            value = Bytes::from_static(STAND_IN);
+        }
+        messages.push(message, &value);
     }
     let mut metadata = batch_metadata(&records, stamp);
     metadata.properties = batch_properties(header);
     let count = messages.count();
-    let payload = compressed(header.compression(), messages.build(), &mut metadata);
+    let payload = if stamp.compacted {
+        messages.build()
+    } else {
+        compressed(header.compression(), messages.build(), &mut metadata)
+    };
     Ok(Outgoing {
         metadata,
         payload,
@@ -172,7 +190,7 @@ pub(super) fn message(record: &Record, sequence_id: Option<u64>) -> SingleMessag
 /// Whether Pulsar's properties hold the headers without loss, and are not taken for ours.
 fn plain(headers: &[(Bytes, Option<Bytes>)]) -> bool {
     headers.iter().all(|(name, value)| {
-        std::str::from_utf8(name).is_ok_and(|name| name != HEADERS && name != TIMESTAMP)
+        std::str::from_utf8(name).is_ok_and(|name| ![HEADERS, TIMESTAMP, EMPTY].contains(&name))
             && value
                 .as_ref()
                 .is_some_and(|value| std::str::from_utf8(value).is_ok())
@@ -351,7 +369,9 @@ impl<'a> Fields<'a> {
         let mut exact = None;
         // Our own properties stand before the headers, so the first of a name is ours.
         let mut special = None;
-        for KeyValue { key, value } in self.properties {
+        let empty =
+            ours && self.properties.first().is_some_and(|p| p.key == EMPTY) && payload == STAND_IN;
+        for KeyValue { key, value } in self.properties.iter().skip(usize::from(empty)) {
             if ours && exact.is_none() && key == HEADERS.as_bytes() {
                 exact = Some(read_exact_headers(value).ok_or(DecodeError::Property(HEADERS))?);
             } else if ours
@@ -374,7 +394,7 @@ impl<'a> Fields<'a> {
             offset: Offset(offset),
             timestamp: Timestamp(time),
             key: self.key(),
-            value: (!self.null_value).then_some(payload),
+            value: (!self.null_value).then(|| if empty { Bytes::new() } else { payload }),
             headers: exact.unwrap_or(headers),
         })
     }

@@ -4,9 +4,11 @@ use pulsar_client::protocol::{KeyValue, SingleMessageMetadata, batch};
 
 use super::*;
 
+mod compacted;
 mod kop;
 
 const STAMP: Stamp = Stamp {
+    compacted: false,
     sequence_id: 77,
     now: 1_700_000_000_000,
 };
@@ -28,6 +30,7 @@ fn record() -> impl Strategy<Value = Record> {
         "[a-z]{0,3}".prop_map(Bytes::from),
         Just(Bytes::from_static(b"kop.headers")),
         Just(Bytes::from_static(b"kop.timestamp")),
+        Just(Bytes::from_static(b"kop.empty")),
     ];
     (
         prop_oneof![Just(-1i64), Just(0), 1i64..2_000_000_000_000, any::<i64>()],
@@ -102,8 +105,11 @@ proptest! {
             r
         }).collect();
         let batch = batch_of(&records, codec, producer);
-        for layout in [Layout::Kafka, Layout::Pulsar] {
-            let entry = encode(layout, &batch, STAMP).unwrap();
+        let compacted = Stamp { compacted: true, ..STAMP };
+        for (layout, stamp) in
+            [(Layout::Kafka, STAMP), (Layout::Pulsar, STAMP), (Layout::Pulsar, compacted)]
+        {
+            let entry = encode(layout, &batch, stamp).unwrap();
             prop_assert_eq!(entry.messages as usize, records.len());
             prop_assert_eq!(entry.metadata.messages(), entry.messages);
             let placed = decoded(false, &entry, base);

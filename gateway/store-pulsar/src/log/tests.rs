@@ -28,6 +28,16 @@ pub(crate) fn with_appends(
     high: i64,
     appends: mpsc::UnboundedSender<Asked>,
 ) -> Log {
+    let metadata = PartitionedTopic::default();
+    log_of(("t", &metadata), (class, EntryFormat::Kafka), high, appends)
+}
+
+fn log_of(
+    (name, metadata): (&str, &PartitionedTopic),
+    (class, format): (TopicClass, EntryFormat),
+    high: i64,
+    appends: mpsc::UnboundedSender<Asked>,
+) -> Log {
     drop(rustls::crypto::ring::default_provider().install_default());
     let options = PulsarOptions {
         service_url: "pulsar://127.0.0.1:1".to_owned(),
@@ -47,13 +57,13 @@ pub(crate) fn with_appends(
     let client = Client::new(ClientOptions::new(options.service_url.clone()));
     let admin = Admin::new(&options.admin_url, None, None).unwrap();
     let naming = Naming::new("public", "default", "__kafka");
-    let name = TopicName::new("t").unwrap();
+    let name = TopicName::new(name).unwrap();
     let topic = naming.topic(&name);
-    let known = describe(&naming, &name, topic.clone(), &PartitionedTopic::default());
+    let known = describe(&naming, &name, topic.clone(), metadata);
     let shared = Arc::new(Shared::new(options, client, admin));
     let live = shared.topics.live.of(&known, &TopicDefaults::default());
     let bounds = nothing_from(high);
-    let layout = Layout::of(class, EntryFormat::Kafka);
+    let layout = Layout::of(class, format);
     let id = PartitionId {
         topic: name,
         index: 0,
@@ -73,7 +83,7 @@ pub(crate) fn nothing_from(high: i64) -> Bounds {
     Bounds {
         start: Start {
             stored: high,
-            log: high,
+            deleted: 0,
         },
         high,
         last: None,
@@ -122,6 +132,7 @@ fn observed(log: &Log, entry: u64, base: i64, values: &[&str]) {
         Stamp {
             sequence_id: 0,
             now: 1,
+            compacted: false,
         },
     )
     .unwrap();
@@ -206,9 +217,44 @@ fn an_entry_seen_with_other_offsets_is_counted() {
 fn what_was_trimmed_is_out_of_range() {
     let log = log(TopicClass::UserData, 0);
     written(&log, 0, 0, &["a", "b"]);
-    log.begins(Start { stored: 1, log: 1 });
+    log.begins(Start {
+        stored: 1,
+        deleted: 0,
+    });
     assert!(matches!(log.lookup(0, PLENTY), Lookup::OutOfRange));
     assert_eq!(log.watermarks().log_start, Offset(1));
+}
+
+#[test]
+fn what_was_trimmed_of_a_compacted_log_is_read_from_what_compaction_left() {
+    let policy = (
+        "kafkaConfig.cleanup.policy".to_owned(),
+        "compact".to_owned(),
+    );
+    let metadata = PartitionedTopic {
+        partitions: 1,
+        properties: [policy].into(),
+    };
+    for (name, format, compacts) in [
+        ("t", EntryFormat::Pulsar, true),
+        // Pulsar does not see these keys, and this topic is no client's to configure.
+        ("t", EntryFormat::Kafka, false),
+        ("__transaction_state", EntryFormat::Pulsar, false),
+    ] {
+        let class = TopicClass::of(&TopicName::new(name).unwrap());
+        let appends = mpsc::unbounded_channel().0;
+        let log = log_of((name, &metadata), (class, format), 9, appends);
+        assert_eq!(log.compacts(), compacts);
+        log.begins(Start {
+            stored: 5,
+            deleted: 2,
+        });
+        let begins = if compacts { 2 } else { 9 };
+        assert_eq!(log.watermarks().log_start, Offset(begins));
+        assert!(matches!(log.lookup(1, PLENTY), Lookup::OutOfRange));
+        let stored = matches!(log.lookup(2, PLENTY), Lookup::Stored);
+        assert_eq!(stored, compacts);
+    }
 }
 
 #[test]
@@ -220,7 +266,10 @@ fn what_was_deleted_is_out_of_range_and_its_batch_is_still_found() {
     assert_eq!(held(&log, 1), [(0, 2)]);
     assert_eq!(log.around(1).0.map(|point| point.base), Some(0));
     // What Pulsar still holds does not bring it back.
-    log.begins(Start { stored: 0, log: 0 });
+    log.begins(Start {
+        stored: 0,
+        deleted: 0,
+    });
     assert_eq!(log.watermarks().log_start, Offset(1));
     assert_eq!(log.stored_start(), 0);
 }

@@ -2,7 +2,7 @@
 use super::*;
 
 /// Has Pulsar remove every ledger of the partition, none of which has a reader.
-async fn trim_all(name: &TopicName) {
+pub(super) async fn trim_all(name: &TopicName) {
     let http = reqwest::Client::new();
     let none = r#"{"retentionTimeInMinutes": 0, "retentionSizeInMB": 0}"#;
     let url = admin_url(name, "retention").replace("-partition-0/", "/");

@@ -1,13 +1,16 @@
 //! Whether Pulsar is reached, and which one it is.
 use kop_store::Finding;
 
-use crate::examine::{
-    facts::{AdminFacts, Facts, Trouble},
-    token::Token,
+use crate::{
+    examine::{
+        facts::{AdminFacts, Facts, Trouble},
+        token::Token,
+    },
+    version::{self, Version},
 };
 
 /// Oldest version whose behaviour the gateway is tested with.
-const OLDEST: (u32, u32, u32) = (3, 0, 7);
+const OLDEST: Version = (3, 0, 7);
 /// The protocol version that brought entry metadata to clients.
 const ENTRY_METADATA: i32 = 18;
 /// What an entry holds beside the batch, at the most, in bytes.
@@ -136,7 +139,7 @@ pub(super) fn version(facts: &Facts, admin: &AdminFacts) -> Finding {
         }
     };
     let oldest = format!("{}.{}.{}", OLDEST.0, OLDEST.1, OLDEST.2);
-    match parse(told) {
+    match version::parse(told) {
         Some(version) if version < OLDEST => Finding::missing(
             SUBJECT,
             format!("Pulsar {told}; {oldest} or newer is needed"),
@@ -157,17 +160,6 @@ pub(super) fn version(facts: &Facts, admin: &AdminFacts) -> Finding {
             format!("{told:?} is no version that is known; {oldest} or newer is needed"),
         ),
     }
-}
-
-fn parse(version: &str) -> Option<(u32, u32, u32)> {
-    let mut parts = version.splitn(3, '.');
-    let major = parts.next()?.parse().ok()?;
-    let minor = parts.next()?.parse().ok()?;
-    let patch = parts.next().unwrap_or("0");
-    let digits = patch
-        .split_once(|c: char| !c.is_ascii_digit())
-        .map_or(patch, |(digits, _)| digits);
-    Some((major, minor, digits.parse().ok()?))
 }
 
 /// Whether brokers take the largest batch that the gateway takes.
@@ -202,19 +194,4 @@ pub(super) fn span(seconds: u64) -> String {
         _ => (seconds / 86_400, "days"),
     };
     format!("{number} {unit}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_compared_by_their_numbers() {
-        assert_eq!(parse("3.0.7"), Some((3, 0, 7)));
-        assert_eq!(parse("4.2.4-SNAPSHOT"), Some((4, 2, 4)));
-        assert_eq!(parse("3.1.1.1"), Some((3, 1, 1)));
-        assert_eq!(parse("4.1"), Some((4, 1, 0)));
-        assert!(parse("3.0.10") > Some(OLDEST) && parse("2.11.4") < Some(OLDEST));
-        assert_eq!(parse("dev"), None);
-    }
 }
