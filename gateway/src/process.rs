@@ -16,6 +16,7 @@ use crate::{
     gateway::Gateway,
     handover,
     metrics::Metrics,
+    news,
     server::{self, Room},
     store::{OpenStoreError, Store},
 };
@@ -132,6 +133,7 @@ impl Running {
         let gateway = Gateway::new(config, store, (cluster, advertised), of_process);
         metrics.look_at(Arc::downgrade(&gateway));
         tokio::spawn(handover::follow(Arc::clone(&gateway)));
+        tokio::spawn(news::follow(Arc::downgrade(&gateway)));
         Ok((gateway, drain, bound))
     }
 

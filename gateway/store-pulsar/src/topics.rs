@@ -47,6 +47,11 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// Whether a topic as it is now is surely this one.
+    pub(crate) fn is_of(&self, known: &Known) -> bool {
+        self.id.is_some() && self.id == known.origin.id && self.partitioned == known.partitioned
+    }
+
     /// Whether the topic is still there. Brokers may make a missing topic when it is asked for, so
     /// this is looked at before anything is opened again.
     pub(crate) async fn exists(&self, admin: &Admin) -> Result<bool, AdminError> {
@@ -157,6 +162,10 @@ impl Topics {
 
     pub(crate) fn forget(&self, topic: &PulsarTopic) {
         self.known().remove(topic);
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.known().clear();
     }
 }
 
