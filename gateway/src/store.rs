@@ -329,6 +329,13 @@ impl Partition for StorePartition {
         }
     }
 
+    async fn end(&self) -> Result<Offset, ReadError> {
+        match self {
+            Self::Embedded(partition) => partition.end().await,
+            Self::Pulsar(partition) => partition.end().await,
+        }
+    }
+
     async fn confirm(&self) -> Result<(), AppendError> {
         match self {
             Self::Embedded(partition) => partition.confirm().await,

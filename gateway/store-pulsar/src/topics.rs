@@ -47,6 +47,11 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// Whether it has an id by which another topic of the same name is told from it.
+    pub(crate) fn has_id(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// Whether a topic as it is now is surely this one.
     pub(crate) fn is_of(&self, known: &Known) -> bool {
         self.id.is_some() && self.id == known.origin.id && self.partitioned == known.partitioned

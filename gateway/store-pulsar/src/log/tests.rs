@@ -48,6 +48,7 @@ fn log(class: TopicClass, high: i64) -> Log {
         },
         high,
         last: None,
+        first: None,
     };
     let layout = Layout::of(class, EntryFormat::Kafka);
     Log::new(

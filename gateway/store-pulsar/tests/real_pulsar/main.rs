@@ -7,9 +7,11 @@
 //! ```
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod anew;
 mod configs;
 mod deletion;
 mod feeding;
+mod markers;
 mod round_trips;
 mod takeover;
 mod trimming;
