@@ -147,6 +147,15 @@ impl Cluster {
         self.views.clone()
     }
 
+    /// Resolves when who comes and goes is not seen any more; never where nobody else could be in.
+    pub(crate) async fn blinded(&self) {
+        if self.leave.is_none() {
+            std::future::pending::<()>().await;
+        }
+        let mut views = self.views();
+        while views.changed().await.is_ok() {}
+    }
+
     /// Who leads a partition now; `None` while nobody is in.
     pub(crate) fn leader(&self, partition: &PartitionId) -> Option<Leader> {
         self.views.borrow().leader(partition)
