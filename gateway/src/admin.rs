@@ -31,6 +31,9 @@ pub(crate) enum Stage {
     Starting,
     /// Clients are served.
     Ready,
+    /// Clients are served by what was last known of the other gateways: it is not seen any more who comes
+    /// and goes.
+    Blind,
     /// Clients are being let go.
     Draining,
 }
@@ -93,6 +96,9 @@ async fn answer(request: &Request<Incoming>, admin: &Admin) -> Response<Full<Byt
     match (request.uri().path(), stage) {
         ("/livez", _) | ("/readyz", Stage::Ready) => plain(StatusCode::OK, "ok\n"),
         ("/readyz", Stage::Starting) => plain(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        ("/readyz", Stage::Blind) => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "other gateways not seen\n")
+        }
         ("/readyz", Stage::Draining) => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         ("/metrics", _) => text(StatusCode::OK, OPEN_METRICS, admin.metrics.text().await),
         _ => plain(StatusCode::NOT_FOUND, "not found\n"),

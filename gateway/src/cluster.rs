@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 use kop_config::HostPort;
 use kop_store::PartitionId;
 use kop_store_pulsar::{MembershipError, MembershipLog, SeatError, Views};
+use kop_wire::TopicName;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
@@ -19,13 +20,17 @@ use tokio::{
 use uuid::Uuid;
 
 mod announcement;
+mod changes;
 mod placement;
 mod reader;
 mod seat;
 mod view;
 mod watcher;
 
+use changes::Changes;
+
 pub(crate) use announcement::{Address, Member};
+pub(crate) use changes::Changed;
 pub(crate) use view::{Leader, View};
 
 /// The one view, and leader epoch, where nobody else could be in.
@@ -45,6 +50,10 @@ pub(crate) struct Cluster {
     views: watch::Receiver<Arc<View>>,
     /// Asks the seat's task to leave; `None` where nobody else could be in.
     leave: Option<mpsc::Sender<oneshot::Sender<()>>>,
+    /// Topics that this gateway has changed, for the others to hear.
+    to_tell: Arc<Changes>,
+    /// Topics that any gateway has changed.
+    heard: Arc<Changes>,
 }
 
 /// Why a gateway is not in.
@@ -94,6 +103,8 @@ impl Cluster {
             incarnation,
             views,
             leave: None,
+            to_tell: Arc::default(),
+            heard: Arc::default(),
         }
     }
 
@@ -112,12 +123,13 @@ impl Cluster {
             })?;
         let announcements = log.follow().await?;
         let (sender, mut views) = watch::channel(Arc::default());
-        tokio::spawn(reader::follow(announcements, sender));
+        let (to_tell, heard) = (Arc::<Changes>::default(), Arc::<Changes>::default());
+        tokio::spawn(reader::follow(announcements, sender, Arc::clone(&heard)));
         let (leave, leaving) = mpsc::channel(1);
         tokio::spawn(seat::keep(
             log.clone(),
             seat,
-            member,
+            (member, Arc::clone(&to_tell)),
             views.clone(),
             leaving,
         ));
@@ -130,6 +142,8 @@ impl Cluster {
             incarnation,
             views,
             leave: Some(leave),
+            to_tell,
+            heard,
         })
     }
 
@@ -141,6 +155,15 @@ impl Cluster {
     /// The views from now on. The receiver's end is the end of the news, not of the cluster.
     pub(crate) fn views(&self) -> watch::Receiver<Arc<View>> {
         self.views.clone()
+    }
+
+    /// Resolves when who comes and goes is not seen any more; never where nobody else could be in.
+    pub(crate) async fn blinded(&self) {
+        if self.leave.is_none() {
+            std::future::pending::<()>().await;
+        }
+        let mut views = self.views();
+        while views.changed().await.is_ok() {}
     }
 
     /// Who leads a partition now; `None` while nobody is in.
@@ -172,6 +195,27 @@ impl Cluster {
         let view = self.views.borrow();
         let address = |member: &Member| Some((member.node, member.address(listener)?));
         view.members().filter_map(address).collect()
+    }
+
+    /// Tells the others, in a moment, that this gateway has made, deleted, grown or configured a topic.
+    pub(crate) fn topic_changed(&self, topic: &TopicName) {
+        // Whoever comes in later remembers nothing yet.
+        if self.has_others() {
+            self.to_tell.note(topic.into());
+        }
+    }
+
+    /// Waits until topics have changed, by any gateway, and answers which; `None` where nobody else could
+    /// change any.
+    pub(crate) async fn changed_topics(&self) -> Option<Changed> {
+        self.leave.as_ref()?;
+        self.heard.any().await;
+        Some(self.heard.take())
+    }
+
+    /// They could not be looked at now, and are heard of again.
+    pub(crate) fn look_again_at(&self, changed: Changed) {
+        self.heard.note(changed);
     }
 
     /// Tells the others that this gateway goes, and returns when it is out. They find out themselves

@@ -26,6 +26,7 @@ pub mod fuzzing;
 mod gateway;
 mod handover;
 mod metrics;
+mod news;
 mod partitions;
 mod process;
 mod server;

@@ -7,15 +7,16 @@ use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
-use tracing::info;
+use tracing::{error, info};
 use uuid::Uuid;
 
 use crate::{
     admin::{self, Admin, Stage},
-    cluster::{Address, JoinError, Member},
+    cluster::{Address, Cluster, JoinError, Member},
     gateway::Gateway,
     handover,
     metrics::Metrics,
+    news,
     server::{self, Room},
     store::{OpenStoreError, Store},
 };
@@ -85,6 +86,7 @@ impl Running {
             listeners.spawn(server::serve(gateway, (index, listener), room, GRACE));
         }
         stage.send_replace(Stage::Ready);
+        tokio::spawn(note_blindness(gateway.cluster.clone(), stage.clone()));
         for (listener, (bound, advertised)) in
             (gateway.config.listeners.iter()).zip(kafka.iter().zip(&gateway.advertised))
         {
@@ -133,6 +135,7 @@ impl Running {
         let gateway = Gateway::new(config, store, (cluster, advertised), of_process);
         metrics.look_at(Arc::downgrade(&gateway));
         tokio::spawn(handover::follow(Arc::clone(&gateway)));
+        tokio::spawn(news::follow(Arc::downgrade(&gateway)));
         Ok((gateway, drain, bound))
     }
 
@@ -182,6 +185,20 @@ impl Running {
         self.admin_task.abort();
         info!("stopped");
     }
+}
+
+/// Says that the gateway is not ready any more when it no longer sees the others: it would lead clients by
+/// a view that grows old, and has to be started anew.
+async fn note_blindness(cluster: Cluster, stage: watch::Sender<Stage>) {
+    cluster.blinded().await;
+    stage.send_if_modified(|stage| {
+        let was_ready = *stage == Stage::Ready;
+        if was_ready {
+            error!("not ready any more: the other gateways are not seen; start this one anew");
+            *stage = Stage::Blind;
+        }
+        was_ready
+    });
 }
 
 /// Where clients of each listener are told to connect, in the order of the listeners.

@@ -150,6 +150,22 @@ impl Store {
         }
     }
 
+    /// Looks again at a topic that another gateway has changed, where partitions of it are open.
+    pub(crate) async fn look_anew(&self, topic: &TopicName) -> Result<Option<Topic>, CatalogError> {
+        match self {
+            Self::Embedded(_) => Ok(None),
+            Self::Pulsar(store) => store.look_anew(topic).await,
+        }
+    }
+
+    /// Forgets what is remembered of all topics; answers those that have open partitions.
+    pub(crate) fn forget_topics(&self) -> Vec<TopicName> {
+        match self {
+            Self::Embedded(_) => Vec::new(),
+            Self::Pulsar(store) => store.forget_topics(),
+        }
+    }
+
     /// The cluster of the gateways that share this store, with `member` in it.
     pub(crate) async fn join(&self, member: Member) -> Result<Cluster, JoinError> {
         match self {
@@ -366,6 +382,13 @@ impl Partition for StorePartition {
         match self {
             Self::Embedded(partition) => partition.settings(),
             Self::Pulsar(partition) => partition.settings(),
+        }
+    }
+
+    async fn end(&self) -> Result<Offset, ReadError> {
+        match self {
+            Self::Embedded(partition) => partition.end().await,
+            Self::Pulsar(partition) => partition.end().await,
         }
     }
 

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use view::{Leader, View, group_of, view};
 use watch::Commits;
 
+mod news;
 mod view;
 mod watch;
 mod zombie;

@@ -165,6 +165,7 @@ async fn change_one(
             .collect();
         match store.configure(&topic.name, &topic.config, to).await {
             Ok(_) => {
+                call.gateway.cluster.topic_changed(&topic.name);
                 info!(topic = %topic.name, config = told.join(" "), peer = %call.peer, "topic configured");
                 return Ok(());
             }

@@ -81,6 +81,7 @@ async fn grow(
         return Ok(());
     }
     let topic = store.grow(&name, partitions).await?;
+    call.gateway.cluster.topic_changed(&name);
     info!(topic = %name, partitions = topic.partitions, peer = %call.peer, "topic grown");
     Ok(())
 }

@@ -199,5 +199,6 @@ async fn made(call: &Call, new: NewTopic) -> Result<Topic, Refusal> {
     let topic = call.gateway.store.create(new).await?;
     info!(topic = %topic.name, partitions = topic.partitions, peer = %call.peer, "topic created");
     call.gateway.topics.learn(&topic);
+    call.gateway.cluster.topic_changed(&topic.name);
     Ok(topic)
 }

@@ -78,6 +78,7 @@ async fn delete(call: &Call, name: TopicName) -> Result<TopicName, Refusal> {
         info!(topic = %name, %peer, "topic deleted");
         gateway.partitions.forget_topic(&name);
         gateway.topics.forget(&name);
+        gateway.cluster.topic_changed(&name);
         let stored = Name::new(&gateway.store.stored_topic_name(&name))?;
         gateway.coordination.forget_topic(&stored).await;
         Ok(name)

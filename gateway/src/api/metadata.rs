@@ -135,6 +135,7 @@ async fn by_name(call: &Call, name: &str, may_create: bool) -> Result<Topic, Ref
         Ok(topic) => {
             info!(topic = %name, partitions = topic.partitions, peer = %call.peer, "topic created");
             gateway.topics.learn(&topic);
+            gateway.cluster.topic_changed(&name);
             Ok(topic)
         }
         // Somebody was faster.

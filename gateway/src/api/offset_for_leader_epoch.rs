@@ -63,6 +63,12 @@ async fn end(
     let target = call
         .open(topic, asked.partition, asked.current_leader_epoch)
         .await?;
-    let known = (0..=target.epoch).contains(&asked.leader_epoch);
-    Ok(known.then(|| target.partition.watermarks().high))
+    if !(0..=target.epoch).contains(&asked.leader_epoch) {
+        return Ok(None);
+    }
+    // The client may have read from an earlier leader what this one has not heard of yet: an end below its
+    // position would tell it that records were lost.
+    let end = target.partition.end().await;
+    end.map(Some)
+        .map_err(|error| call.unread(&target.id, error))
 }

@@ -6,7 +6,7 @@ use kop_config::HostPort;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::view::View;
+use super::{changes::Changed, view::View};
 
 /// One announcement. Only whoever holds a node's seat announces its coming and going.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub(crate) enum Announcement {
     },
     /// What all announcements up to here came to, for those who can no longer read them.
     View(View),
+    /// Topics were made, deleted, grown or configured: what is remembered of them is old. It changes
+    /// nothing about who is in.
+    Topics(Changed),
 }
 
 /// A gateway that is in.

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::{
     announcement::{Announcement, Member},
+    changes::Changes,
     view::View,
 };
 
@@ -18,11 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(12);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Announces the member, again whenever it is out, until it is asked to leave.
+/// Announces the member, again whenever it is out, and the topics that it has changed, until it is asked to
+/// leave.
 pub(super) async fn keep(
     log: MembershipLog,
     seat: Seat,
-    member: Member,
+    (member, to_tell): (Member, Arc<Changes>),
     mut views: watch::Receiver<Arc<View>>,
     mut leaving: mpsc::Receiver<oneshot::Sender<()>>,
 ) {
@@ -69,6 +71,13 @@ pub(super) async fn keep(
                 }
                 held = Some(seat);
             }
+            () = to_tell.any() => {
+                if tell(&mut seat, &to_tell).await {
+                    held = Some(seat);
+                } else {
+                    announced = false;
+                }
+            }
             asked = leaving.recv() => {
                 leave(seat, &member).await;
                 drop(asked);
@@ -76,6 +85,19 @@ pub(super) async fn keep(
             }
         }
     }
+}
+
+/// Tells the others which topics have changed. Answers whether the seat is still good.
+async fn tell(seat: &mut Seat, changes: &Changes) -> bool {
+    let changed = changes.take();
+    let announcement = Announcement::Topics(changed.clone());
+    if let Err(error) = seat.announce(announcement.encode()).await {
+        warn!(%error, "could not tell the other gateways which topics changed");
+        changes.note(changed);
+        sleep(PAUSE).await;
+        return false;
+    }
+    true
 }
 
 async fn win(log: &MembershipLog, member: &Member) -> Seat {

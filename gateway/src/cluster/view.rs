@@ -72,6 +72,7 @@ impl View {
                 }
                 newer
             }
+            Announcement::Topics(_) => false,
         }
     }
 

@@ -129,3 +129,61 @@ fn joined(chunks: Vec<Bytes>) -> Bytes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kop_coordinator::{CommittedOffset, GroupConfig, GroupId, Name, TopicNames};
+    use kop_wire::{BatchBuilder, Compression, Timestamp};
+
+    use super::*;
+
+    /// A batch in which the group commits an offset for partition 0.
+    fn commit(builder: BatchBuilder, offset: i64) -> Bytes {
+        let record = Record::Offset {
+            group: GroupId::new("g").unwrap(),
+            topic: Name::new("t").unwrap(),
+            partition: 0,
+            value: Some(CommittedOffset {
+                offset,
+                leader_epoch: -1,
+                metadata: Name::new("").unwrap(),
+                commit_timestamp: 0,
+                expire_timestamp: None,
+            }),
+        };
+        let (key, value) = record.encode();
+        let mut builder = builder;
+        builder.push(kop_wire::Record {
+            timestamp: Timestamp(0),
+            key: Some(key),
+            value,
+            ..kop_wire::Record::default()
+        });
+        builder.build().unwrap().bytes().clone()
+    }
+
+    /// Whether a transaction committed or was aborted is not in the log, so what it wrote counts for
+    /// nothing: a group may read again, and skips nothing.
+    #[test]
+    fn offsets_committed_in_transactions_are_left_out_and_counted() {
+        let at = |base| BatchBuilder::new(Compression::None).base_offset(Offset(base));
+        let marker = at(2).producer(7, 0, -1).transactional(true).control(true);
+        let log = [
+            commit(at(0), 5),
+            commit(at(1).producer(7, 0, 0).transactional(true), 9),
+            commit(marker, 11),
+        ];
+        let (mut groups, mut without) = (groups(), groups());
+        let mut found = Found::default();
+        let next = replay(&mut groups, Offset(0), log.to_vec(), &mut found).unwrap();
+        assert_eq!(next, Offset(3));
+        assert_eq!((found.records, found.transactional), (1, 2));
+        let only_plain = vec![commit(at(0), 5)];
+        replay(&mut without, Offset(0), only_plain, &mut Found::default()).unwrap();
+        assert_eq!(groups.hard(), without.hard());
+    }
+
+    fn groups() -> Groups {
+        Groups::new(GroupConfig::default(), TopicNames::verbatim())
+    }
+}

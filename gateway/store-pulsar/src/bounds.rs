@@ -1,7 +1,7 @@
 //! Where a log begins and ends, asked of Pulsar.
 use crate::{
     admin::{Admin, AdminError, EntryFacts, InternalStats, Position},
-    entry::DecodeError,
+    entry::{DecodeError, Span},
     log_start,
     naming::PulsarTopic,
 };
@@ -18,6 +18,29 @@ pub(crate) struct Bounds {
     pub(crate) high: i64,
     /// The last entry, marker or not: the next one's offsets follow its index.
     pub(crate) last: Option<Anchor>,
+    /// Where the first entry stands.
+    pub(crate) first: Option<Position>,
+}
+
+impl Bounds {
+    /// One past all that was ever written, markers at the end included. `KoP` counts those, so groups may
+    /// have committed that far.
+    pub(crate) fn end(&self) -> i64 {
+        let behind = self.last.map_or(0, |last| last.index.saturating_add(1));
+        self.high.max(behind)
+    }
+
+    /// Whether they cannot be those of a topic that was known to reach to `high`, its newest known entry
+    /// being `newest`: then the topic was deleted and made anew. What a topic once held is counted by
+    /// Pulsar even when all of it was removed.
+    pub(crate) fn are_of_another(&self, high: i64, newest: Option<(Position, Span)>) -> bool {
+        let begins_behind =
+            |(position, _): &(Position, Span)| self.first.is_some_and(|first| first > *position);
+        let overlaps = newest
+            .filter(begins_behind)
+            .is_some_and(|(_, span)| self.start.stored < span.end);
+        self.end() < high || overlaps
+    }
 }
 
 /// Where a log begins.
@@ -103,6 +126,7 @@ async fn of(
             start: Start::of(stats, high),
             high,
             last: None,
+            first: None,
         }));
     };
     let (oldest, facts) = if first == last {
@@ -127,6 +151,7 @@ async fn of(
         start: Start::of(stats, stored),
         high: high.max(stored),
         last: Some(last),
+        first: Some(first),
     }))
 }
 
@@ -198,4 +223,53 @@ pub(crate) async fn start(
     Ok(facts
         .and_then(EntryFacts::base)
         .map(|stored| Start::of(&stats, stored)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ledger: u64, entry: u64) -> Position {
+        Position { ledger, entry }
+    }
+
+    fn bounds(stored: i64, high: i64, last_index: i64, first: Position) -> Bounds {
+        Bounds {
+            start: Start { stored, deleted: 0 },
+            high,
+            last: Some(Anchor {
+                position: at(9, 9),
+                index: last_index,
+            }),
+            first: Some(first),
+        }
+    }
+
+    #[test]
+    fn markers_at_the_end_are_behind_the_records_and_before_the_end() {
+        assert_eq!(bounds(0, 3, 4, at(1, 0)).end(), 5);
+        assert_eq!(bounds(0, 3, 2, at(1, 0)).end(), 3);
+    }
+
+    #[test]
+    fn a_topic_that_ends_before_what_was_known_or_begins_again_behind_it_is_another() {
+        let newest = Some((
+            at(5, 3),
+            Span {
+                base: 990,
+                end: 1000,
+            },
+        ));
+        let is_another = |bounds: Bounds| bounds.are_of_another(1000, newest);
+        // The same, grown, and trimmed up to behind all that was known.
+        assert!(!is_another(bounds(0, 1000, 999, at(1, 0))));
+        assert!(!is_another(bounds(500, 1200, 1199, at(5, 0))));
+        assert!(!is_another(bounds(1100, 1200, 1199, at(7, 0))));
+        // A marker at the end may be all that is left of it.
+        assert!(!is_another(bounds(1000, 1000, 1000, at(7, 0))));
+        // Shorter, or as long already, but with early offsets in later ledgers.
+        assert!(is_another(bounds(0, 7, 6, at(8, 0))));
+        assert!(is_another(bounds(0, 5000, 4999, at(8, 0))));
+        assert!(!bounds(0, 5000, 4999, at(8, 0)).are_of_another(0, None));
+    }
 }

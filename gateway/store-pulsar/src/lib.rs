@@ -33,6 +33,7 @@ pub mod fuzzing;
 mod live;
 mod log;
 mod log_start;
+mod look_anew;
 mod membership;
 mod metrics;
 mod naming;

@@ -6,7 +6,10 @@
 //! reach.
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,7 +24,7 @@ use tokio::{
 use crate::{
     admin::{AdminError, Position},
     append::Asked,
-    bounds::{Bounds, Start},
+    bounds::{self, Bounds, BoundsError, Start},
     entry::{self, Layout, Placed, Span},
     feed::Feed,
     live::Live,
@@ -65,6 +68,8 @@ pub(crate) struct Log {
     pub(crate) appends: mpsc::UnboundedSender<Asked>,
     state: Mutex<State>,
     high: watch::Sender<i64>,
+    /// The end with the markers behind the last record, as it was when it was last asked for.
+    end: AtomicI64,
     /// Somebody else may have written.
     interrupted: Notify,
     life: watch::Sender<Life>,
@@ -161,6 +166,7 @@ impl Log {
             }),
             interrupted: Notify::new(),
             high: watch::Sender::new(bounds.high),
+            end: AtomicI64::new(bounds.end()),
             life: watch::Sender::new(Life::Serving),
             proof: Mutex::new(None),
             usage: Usage::new(),
@@ -251,13 +257,39 @@ impl Log {
         }
     }
 
-    /// Whether the topic is still there; if it is not, the partition ends.
+    /// Whether the topic is still there, and not one that was made anew; else the partition ends.
     pub(crate) async fn check_existence(&self) -> Result<(), Gone> {
-        if self.origin.exists(&self.shared.admin).await? {
+        let there = self.origin.exists(&self.shared.admin).await?;
+        if there && (self.origin.has_id() || !self.is_anew().await?) {
             return Ok(());
         }
         self.end(Life::Deleted);
         Err(Gone::Deleted)
+    }
+
+    /// Whether what Pulsar holds now cannot be this log. By that a topic is known again that has no id.
+    async fn is_anew(&self) -> Result<bool, AdminError> {
+        let bounds = match bounds::ask(&self.shared.admin, &self.topic).await {
+            Ok(bounds) => bounds,
+            Err(BoundsError::Admin(error)) => return Err(error),
+            // Nothing is known then, as before.
+            Err(BoundsError::Unusable(_) | BoundsError::Changing) => return Ok(false),
+        };
+        let newest = self.state().seen.back().copied();
+        Ok(bounds.are_of_another(self.high(), newest))
+    }
+
+    /// The end with all that others have written, asked of Pulsar.
+    pub(crate) async fn ask_end(&self) -> Result<i64, BoundsError> {
+        let bounds = bounds::ask(&self.shared.admin, &self.topic).await?;
+        let end = bounds.end().max(self.high());
+        self.end.fetch_max(end, Ordering::Relaxed);
+        Ok(end)
+    }
+
+    /// Whether the log is known to reach so far.
+    pub(crate) fn is_known_to_reach(&self, offset: i64) -> bool {
+        offset <= self.high().max(self.end.load(Ordering::Relaxed))
     }
 
     /// Waits until the tasks have ended.

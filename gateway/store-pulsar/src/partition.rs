@@ -203,12 +203,13 @@ impl PulsarPartition {
     }
 
     /// Whether the log reaches so far by now. Whoever read there read from another gateway, which had
-    /// the records before this one has heard of them.
+    /// the records before this one has heard of them, or from `KoP`, which counts the markers behind the
+    /// last record.
     async fn reaches(&self, offset: i64) -> Result<bool, ReadError> {
-        let Log { shared, topic, .. } = &*self.log;
-        let bounds = bounds::ask(&shared.admin, topic).await;
-        let bounds = bounds.map_err(|error| ReadError::Unavailable(error.into()))?;
-        Ok(offset <= bounds.high)
+        if self.log.is_known_to_reach(offset) {
+            return Ok(true);
+        }
+        Ok(offset <= self.end().await?.0)
     }
 
     fn gone(&self) -> AppendError {
@@ -252,9 +253,15 @@ impl Partition for PulsarPartition {
                     log_start, high, ..
                 } = self.log.watermarks();
                 if from > high && self.reaches(from.0).await? {
+                    // Its reader has come to the end, and waits there for what comes behind it.
+                    let known = self.log.watermarks();
                     return Ok(Fetched {
                         chunks: Vec::new(),
-                        watermarks: self.log.watermarks(),
+                        watermarks: Watermarks {
+                            last_stable: known.last_stable.max(from),
+                            high: known.high.max(from),
+                            ..known
+                        },
                     });
                 }
                 return Err(ReadError::OutOfRange { log_start, high });
@@ -273,6 +280,13 @@ impl Partition for PulsarPartition {
 
     fn watermarks(&self) -> Watermarks {
         self.log.watermarks()
+    }
+
+    async fn end(&self) -> Result<Offset, ReadError> {
+        self.readable()?;
+        let end = self.log.ask_end().await;
+        end.map(Offset)
+            .map_err(|error| ReadError::Unavailable(error.into()))
     }
 
     async fn confirm(&self) -> Result<(), AppendError> {

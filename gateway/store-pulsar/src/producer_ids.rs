@@ -22,6 +22,9 @@ use crate::{
 };
 
 const TOPIC: &str = "__transaction_producerid_generator";
+/// The name of whoever takes ids. A broker looks whether a holder of a name lives when another wants it;
+/// exclusive access alone would leave the topic with a gateway that stands still until its connection dies.
+const NAME: &str = "kop-producer-ids";
 /// Ids taken at once.
 const BLOCK: i64 = 1_000;
 /// Times noted of when ids were taken.
@@ -135,13 +138,14 @@ async fn take_block(shared: &Shared, count: i64) -> Result<Range<i64>, TakeError
     Ok(next..end)
 }
 
-/// The topic's only producer, so that no one else reads the same last id.
+/// The only producer of that name, so that no one else reads the same last id. Gateways of earlier versions
+/// have the topic exclusively, which a named producer respects, and is respected by.
 async fn alone(shared: &Shared, topic: &PulsarTopic) -> Result<Producer, ProducerError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let options = ProducerOptions {
-            name: None,
-            access: AccessMode::Exclusive,
+            name: Some(NAME.to_owned()),
+            access: AccessMode::Shared,
         };
         match shared.client.producer(topic.as_str(), options).await {
             Err(ProducerError::Busy(_) | ProducerError::Fenced(_))
@@ -194,7 +198,9 @@ async fn next_id(shared: &Shared, topic: &PulsarTopic) -> Result<i64, TakeError>
 }
 
 async fn write(producer: &Producer, next: i64) -> Result<(), SendError> {
-    let sequence = u64::try_from(producer.last_sequence_id()).map_or(0, |last| last + 1);
+    // They rise for ever, as brokers that deduplicate ask for.
+    let known = u64::try_from(producer.last_sequence_id()).map_or(0, |last| last + 1);
+    let sequence = known.max(clock::now_micros());
     let metadata = MessageMetadata {
         producer_name: producer.name().to_owned(),
         sequence_id: sequence,

@@ -96,6 +96,16 @@ impl Birth {
 }
 
 impl Origin {
+    /// Whether it has an id by which another topic of the same name is told from it.
+    pub(crate) fn has_id(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// Whether a topic as it is now is surely this one.
+    pub(crate) fn is_of(&self, known: &Known) -> bool {
+        self.id.is_some() && self.id == known.origin.id && self.partitioned == known.partitioned
+    }
+
     /// Whether the topic is still there. Brokers may make a missing topic when it is asked for, so
     /// this is looked at before anything is opened again: once for partitions that are opened together.
     pub(crate) async fn exists(&self, admin: &Admin) -> Result<bool, AdminError> {
@@ -220,6 +230,10 @@ impl Topics {
 
     pub(crate) fn forget(&self, topic: &PulsarTopic) {
         self.known().remove(topic);
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.known().clear();
     }
 }
 

@@ -26,6 +26,8 @@ pub trait Partition: Send + Sync + Clone + 'static {
     /// Reads what is there and does not wait for more: at the end it answers no batches. The first
     /// batch may begin before `from`, and offsets may have gaps; where everything from `from` to the
     /// high watermark is a gap, an empty batch covers it, so that a client's position reaches the end.
+    /// Where `from` is behind the high watermark and not behind [the end](Self::end), there is nothing to
+    /// read yet, and the high watermark that is answered is `from`: to its reader that is the end.
     fn read(
         &self,
         from: Offset,
@@ -37,6 +39,13 @@ pub trait Partition: Send + Sync + Clone + 'static {
 
     /// Where the log begins and ends, from memory.
     fn watermarks(&self) -> Watermarks;
+
+    /// The end of the log as far as anybody can have come: not below what another process has served to a
+    /// reader, nor below an offset that a reader committed behind it. It may be above the high watermark,
+    /// which is what this handle knows. An engine whose partitions nobody else can have knows all.
+    fn end(&self) -> impl Future<Output = Result<Offset, ReadError>> + Send {
+        std::future::ready(Ok(self.watermarks().high))
+    }
 
     /// Proves that nobody else has been able to append since this handle's log was opened: the proof was
     /// made after the call, or a moment before it that is too short for another to take over. What is

@@ -1,11 +1,11 @@
 //! One look at all partitions of a fetch.
 use bytes::Bytes;
 use futures::future::join_all;
-use kop_store::{Fetched, Partition as _, ReadLimit, Watermarks};
+use kop_store::{Fetched, Partition as _, ReadError, ReadLimit, Watermarks};
 
 use kop_wire::Offset;
 
-use super::{Wanted, session::Asked};
+use super::Wanted;
 use crate::{
     api::{Call, error::Refusal, target::Target},
     budget::Share,
@@ -91,13 +91,9 @@ pub(super) async fn read(
     }
     let (mut held, max_bytes) = memory(call, limits.max_bytes);
     let mut bytes = 0;
-    let mut store = |at: usize, found: Result<Fetched, Refusal>, bytes: &mut usize| {
+    let mut store = |at: usize, found: Result<Found, Refusal>, bytes: &mut usize| {
         if let Some(slot) = partitions.get_mut(at) {
-            *slot = found.map(|Fetched { chunks, watermarks }| Found {
-                watermarks,
-                chunks,
-                diverging: None,
-            });
+            *slot = found;
             if let Ok(found) = slot {
                 *bytes += found.chunks.iter().map(Bytes::len).sum::<usize>();
             }
@@ -141,21 +137,17 @@ pub(super) async fn read(
 fn at_its_end(wanted: &Wanted) -> Result<Found, Refusal> {
     let target = wanted.target.as_ref().map_err(Refusal::clone)?;
     let watermarks = target.partition.watermarks();
+    let epoch = target.epoch;
+    // The last record of the client's is of a later leader.
+    let diverges = wanted.asked.last_fetched_epoch > epoch;
     Ok(Found {
         watermarks,
         chunks: Vec::new(),
-        diverging: diverging(&wanted.asked, target.epoch, watermarks),
+        diverging: diverges.then_some(EpochEnd {
+            epoch,
+            end: watermarks.high,
+        }),
     })
-}
-
-/// Where the leader's epoch ends, for a client whose last record is of a later one, or is behind that
-/// end.
-fn diverging(asked: &Asked, epoch: i32, Watermarks { high, .. }: Watermarks) -> Option<EpochEnd> {
-    match asked.last_fetched_epoch {
-        ..0 => None,
-        fetched if fetched > epoch || asked.offset > high => Some(EpochEnd { epoch, end: high }),
-        _ => None,
-    }
 }
 
 /// Memory for an answer: as much as is wanted, or some of it, or hardly any.
@@ -175,13 +167,38 @@ async fn one(
     at: usize,
     fair: usize,
     at_least_one: bool,
-) -> Result<Fetched, Refusal> {
+) -> Result<Found, Refusal> {
     let wanted = wanted.get(at).expect("the index of one of them");
-    let Target { id, partition, .. } = wanted.target.as_ref().map_err(Refusal::clone)?;
+    let Target {
+        id,
+        partition,
+        epoch,
+    } = wanted.target.as_ref().map_err(Refusal::clone)?;
     let limit = ReadLimit {
         max_bytes: wanted.asked.max_bytes.min(fair),
         at_least_one,
     };
-    let read = partition.read(wanted.asked.offset, limit).await;
-    read.map_err(|error| call.unread(id, error))
+    let asked = &wanted.asked;
+    let failed = |error| call.unread(id, error);
+    match partition.read(asked.offset, limit).await {
+        Ok(Fetched { chunks, watermarks }) => Ok(Found {
+            watermarks,
+            chunks,
+            diverging: None,
+        }),
+        // The client has records that are not in the log, and wants to be told where that ends.
+        Err(ReadError::OutOfRange { high, .. })
+            if asked.last_fetched_epoch >= 0 && asked.offset > high =>
+        {
+            Ok(Found {
+                watermarks: partition.watermarks(),
+                chunks: Vec::new(),
+                diverging: Some(EpochEnd {
+                    epoch: *epoch,
+                    end: partition.end().await.map_err(failed)?,
+                }),
+            })
+        }
+        Err(error) => Err(failed(error)),
+    }
 }

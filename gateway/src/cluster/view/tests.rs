@@ -93,6 +93,20 @@ fn listeners_are_found_by_name_and_the_first_serves_the_others() {
 }
 
 #[test]
+fn topics_that_changed_change_no_view() {
+    let mut view = View::default();
+    view.follow(&Announcement::Join(member(1, 1)));
+    let before = view.clone();
+    let changed = Announcement::Topics((&partition(0).topic).into());
+    let read = Announcement::decode(&changed.encode()).unwrap();
+    assert_eq!(read, changed);
+    assert!(!view.follow(&read));
+    assert_eq!(view, before);
+    let wide = Announcement::decode(b"{\"topics\":{\"all\":true}}").unwrap();
+    assert!(matches!(wide, Announcement::Topics(changed) if changed.all));
+}
+
+#[test]
 fn garbage_in_the_log_is_no_announcement() {
     for bytes in [&b""[..], b"{}", b"\xff\xfe", b"{\"dance\":{}}"] {
         assert!(Announcement::decode(bytes).is_err());

@@ -4,7 +4,9 @@
 //! Where `KoP` keys all commits of a group alike, so that Pulsar's compaction keeps only the last
 //! one, each record here has its own key.
 use bytes::Bytes;
-use kop_wire::{Batch, BatchBuilder, Compression, Offset, Record, compression::MAX_OUTPUT};
+use kop_wire::{
+    Batch, BatchBuilder, BatchHeader, Compression, Offset, Record, compression::MAX_OUTPUT,
+};
 use pulsar_client::protocol::{MessageMetadata, batch};
 
 use super::{DecodeError, EncodeError, Outgoing, Placed, Span, Stamp, gap, pulsar};
@@ -72,17 +74,18 @@ struct Unpacked {
 impl Unpacked {
     fn message(&mut self, offset: i64, value: Bytes) -> Result<(), DecodeError> {
         for batch in Batch::split(value) {
-            for record in batch?.iter()? {
-                self.record(Record {
-                    offset: Offset(offset),
-                    ..record?
-                })?;
+            let batch = batch?;
+            for record in batch.iter()? {
+                let offset = Offset(offset);
+                self.record(batch.header(), Record { offset, ..record? })?;
             }
         }
         Ok(())
     }
 
-    fn record(&mut self, record: Record) -> Result<(), DecodeError> {
+    /// A record of a batch. What belongs to a transaction, or ends one, still does: whoever reads the log
+    /// has to know.
+    fn record(&mut self, from: &BatchHeader, record: Record) -> Result<(), DecodeError> {
         let size = record.key.as_ref().map_or(0, Bytes::len)
             + record.value.as_ref().map_or(0, Bytes::len)
             + record.headers.len()
@@ -92,6 +95,12 @@ impl Unpacked {
         self.placed.extend(gap(self.covered, base.0)?);
         self.covered = base.0 + 1;
         let mut builder = BatchBuilder::new(Compression::None).base_offset(base);
+        if from.is_transactional() || from.is_control() {
+            builder = builder
+                .producer(from.producer_id, from.producer_epoch, -1)
+                .transactional(from.is_transactional())
+                .control(from.is_control());
+        }
         builder.push_at(record);
         self.placed.push(Placed {
             base,

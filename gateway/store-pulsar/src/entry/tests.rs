@@ -358,6 +358,49 @@ fn a_group_log_message_of_several_records_gives_each_of_them() {
 }
 
 #[test]
+fn what_a_transaction_wrote_into_a_group_log_still_says_so() {
+    let record = |key: &'static str| Record {
+        key: Some(Bytes::from(key)),
+        value: Some(Bytes::from("v")),
+        ..Record::default()
+    };
+    let mut messages = batch::BatchBuilder::new();
+    let mut push = |builder: BatchBuilder, key| {
+        let mut builder = builder;
+        builder.push(record(key));
+        let keyed = SingleMessageMetadata {
+            partition_key: Some(Bytes::from("group")),
+            ..SingleMessageMetadata::default()
+        };
+        messages.push(keyed, builder.build().unwrap().bytes());
+    };
+    let plain = || BatchBuilder::new(Compression::None);
+    push(plain().producer(7, 2, 0).transactional(true), "commit");
+    push(plain(), "plain");
+    let marker = plain().producer(7, 2, -1).transactional(true).control(true);
+    push(marker, "marker");
+    let metadata = MessageMetadata {
+        num_messages_in_batch: Some(3),
+        ..MessageMetadata::default()
+    };
+    let placed = decode(true, &metadata, &messages.build(), span(4, 3)).unwrap();
+    let seen: Vec<_> = placed
+        .iter()
+        .map(|placed| {
+            let header = placed.header();
+            let (base, id) = (header.base_offset.0, header.producer_id);
+            (base, id, header.is_transactional(), header.is_control())
+        })
+        .collect();
+    let expected = [
+        (4, 7, true, false),
+        (5, -1, false, false),
+        (6, 7, true, true),
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[test]
 fn chunks_and_ciphertexts_are_refused_with_the_reason() {
     let chunk = MessageMetadata {
         num_chunks_from_msg: Some(2),

@@ -7,11 +7,13 @@
 //! ```
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod anew;
 mod compaction;
 mod configs;
 mod deletion;
 mod feeding;
 mod idle;
+mod markers;
 mod round_trips;
 mod takeover;
 mod trimming;
