@@ -21,7 +21,7 @@ pub(crate) struct Facts {
     pub(crate) admin: Result<AdminFacts, Trouble>,
     /// Largest record batch that the gateway is to take, in bytes.
     pub(crate) largest_batch: usize,
-    /// When it was looked, in seconds since the epoch.
+    /// When the token was looked at, in seconds since the epoch.
     pub(crate) now: u64,
 }
 

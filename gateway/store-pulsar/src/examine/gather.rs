@@ -23,6 +23,8 @@ pub(crate) async fn gather(
         Some(authentication) => Some(token(options, authentication).await),
         None => None,
     };
+    // The rest may take longer than a token is good.
+    let now = clock::now_millis() / 1_000;
     let greeting = client.greeting().await.map_err(Into::into);
     // A client is of use only where brokers answer; each further try would take its time.
     let client = greeting.is_ok().then_some(client);
@@ -42,7 +44,7 @@ pub(crate) async fn gather(
         greeting,
         admin,
         largest_batch,
-        now: clock::now_millis() / 1_000,
+        now,
     }
 }
 
