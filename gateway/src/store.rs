@@ -1,7 +1,7 @@
 //! The engine that was chosen at start, behind one type.
 use std::{ops::Range, sync::Arc};
 
-use kop_config::{Config, PulsarConfig, StoreConfig};
+use kop_config::{Config, OAuth2Config, PulsarConfig, StoreConfig};
 use kop_store::{
     AppendError, Appended, Catalog, CatalogError, ConfigureError, CreateError, DeleteError,
     Fetched, GrowError, NewTopic, OpenError, Partition, PartitionId, ReadError, ReadLimit,
@@ -10,7 +10,8 @@ use kop_store::{
 };
 use kop_store_embedded::{Clock, Durability, EmbeddedOptions, EmbeddedPartition, EmbeddedStore};
 use kop_store_pulsar::{
-    EntryFormat, PulsarOptions, PulsarPartition, PulsarStore, WeakPulsarPartition,
+    EntryFormat, PulsarAuthentication, PulsarOptions, PulsarPartition, PulsarStore,
+    WeakPulsarPartition,
 };
 use kop_wire::{Batch, Offset, Timestamp, TopicName};
 use tracing::{info, warn};
@@ -212,7 +213,7 @@ pub(crate) fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOpt
     let PulsarConfig {
         service_url,
         admin_url,
-        token_file,
+        authentication,
         ca_file,
         tenant,
         namespace,
@@ -223,7 +224,22 @@ pub(crate) fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOpt
     PulsarOptions {
         service_url,
         admin_url,
-        token_file,
+        authentication: authentication.map(|authentication| match authentication {
+            kop_config::PulsarAuthentication::TokenFile(path) => {
+                PulsarAuthentication::TokenFile(path)
+            }
+            kop_config::PulsarAuthentication::OAuth2(OAuth2Config {
+                issuer_url,
+                credentials_file,
+                audience,
+                scope,
+            }) => PulsarAuthentication::OAuth2 {
+                issuer_url,
+                credentials_file,
+                audience,
+                scope,
+            },
+        }),
         ca_file,
         tenant,
         namespace,

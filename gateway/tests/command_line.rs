@@ -123,3 +123,38 @@ fn what_keeps_it_from_starting_is_one_line() {
         assert_eq!(complaint(arguments), (Some(status), line), "{arguments:?}");
     }
 }
+
+#[test]
+fn a_start_without_a_token_of_the_issuer_ends_with_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let credentials = folder.path().join("credentials.json");
+    let text = r#"{"type": "client_credentials", "client_id": "kop", "client_secret": "s3cr3t"}"#;
+    std::fs::write(&credentials, text).unwrap();
+    let credentials = credentials.display().to_string();
+    for (file, line) in [
+        (
+            credentials.as_str(),
+            "kop-gateway: OAuth2 issuer not reached at \
+             http://127.0.0.1:1/x/.well-known/openid-configuration: Connection refused (os error 111)",
+        ),
+        (
+            "/nonexistent",
+            "kop-gateway: OAuth2 credentials file /nonexistent: No such file or directory (os \
+             error 2); it is to be JSON like {\"type\": \"client_credentials\", \"client_id\": \
+             \"…\", \"client_secret\": \"…\"}",
+        ),
+    ] {
+        let arguments = [
+            "--pulsar=pulsar://127.0.0.1:1",
+            "--pulsar-admin=http://127.0.0.1:1",
+            "--pulsar-oauth2-issuer=http://127.0.0.1:1/x",
+            "--pulsar-oauth2-credentials-file",
+            file,
+        ];
+        assert_eq!(complaint(&arguments), (Some(1), line.to_owned()));
+        let (status, said, _) = run(&[&["check"], &arguments[..]].concat(), &[]);
+        assert_eq!(status, Some(2));
+        let why = line.strip_prefix("kop-gateway: ").unwrap();
+        assert!(said.contains(why) && !said.contains("s3cr3t"), "{said}");
+    }
+}

@@ -64,8 +64,8 @@ pub struct PulsarConfig {
     pub service_url: String,
     /// `http://HOST:PORT` or `https://HOST:PORT`.
     pub admin_url: String,
-    /// File that holds the token to authenticate with; read again when it is needed again.
-    pub token_file: Option<PathBuf>,
+    /// How the gateway says who it is; not at all where there is none.
+    pub authentication: Option<PulsarAuthentication>,
     /// PEM file with the certificate authorities to trust.
     pub ca_file: Option<PathBuf>,
     /// Tenant of the topics.
@@ -78,6 +78,28 @@ pub struct PulsarConfig {
     pub entry_format: EntryFormat,
     /// Memory for the newest records of all partitions together, in bytes.
     pub tail_cache_bytes: usize,
+}
+
+/// How the gateway says to Pulsar who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PulsarAuthentication {
+    /// File that holds a token; read again when it is needed again.
+    TokenFile(PathBuf),
+    /// Tokens of an OAuth 2.0 issuer.
+    OAuth2(OAuth2Config),
+}
+
+/// Which OAuth 2.0 issuer gives tokens, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth2Config {
+    /// `https://HOST[:PORT][/PATH]` or `http://…`.
+    pub issuer_url: String,
+    /// JSON file with the client's credentials; read again for each token.
+    pub credentials_file: PathBuf,
+    /// The service that tokens are for.
+    pub audience: Option<String>,
+    /// What they are to allow.
+    pub scope: Option<String>,
 }
 
 /// Rules of consumer groups and their offsets.

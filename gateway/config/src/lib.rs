@@ -11,7 +11,8 @@ mod validate;
 
 pub use address::{HostPort, InvalidHostPort};
 pub use config::{
-    Config, Durability, EntryFormat, Groups, Limits, Listener, LogFormat, PulsarConfig, StoreConfig,
+    Config, Durability, EntryFormat, Groups, Limits, Listener, LogFormat, OAuth2Config,
+    PulsarAuthentication, PulsarConfig, StoreConfig,
 };
 pub use raw::{InvalidFile, RawConfig};
 pub use validate::ConfigError;

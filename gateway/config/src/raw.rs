@@ -87,8 +87,33 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pulsar_token_file: Option<PathBuf>,
 
-    /// PEM file with the certificate authorities to trust for pulsar+ssl:// and https:// [default:
-    /// those of the machine]
+    /// OAuth 2.0 issuer to get tokens for Pulsar from, by client credentials: https://HOST/PATH
+    #[arg(long, env = "KOP_PULSAR_OAUTH2_ISSUER", value_name = "URL")]
+    #[arg(help_heading = PULSAR)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pulsar_oauth2_issuer: Option<String>,
+
+    /// JSON file with type (client_credentials), client_id and client_secret for the issuer, read anew
+    /// for each token
+    #[arg(long, env = "KOP_PULSAR_OAUTH2_CREDENTIALS_FILE", value_name = "FILE")]
+    #[arg(help_heading = PULSAR)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pulsar_oauth2_credentials_file: Option<PathBuf>,
+
+    /// The service that the issuer's tokens are to be for [default: none named]
+    #[arg(long, env = "KOP_PULSAR_OAUTH2_AUDIENCE", value_name = "NAME")]
+    #[arg(help_heading = PULSAR)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pulsar_oauth2_audience: Option<String>,
+
+    /// What the issuer's tokens are to allow, separated by spaces [default: none named]
+    #[arg(long, env = "KOP_PULSAR_OAUTH2_SCOPE", value_name = "NAMES")]
+    #[arg(help_heading = PULSAR)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pulsar_oauth2_scope: Option<String>,
+
+    /// PEM file with the certificate authorities to trust for pulsar+ssl:// and https://, the issuer's
+    /// too [default: those of the machine]
     #[arg(long, env = "KOP_PULSAR_CA_FILE", value_name = "FILE")]
     #[arg(help_heading = PULSAR)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -308,7 +333,8 @@ impl RawConfig {
     pub fn or(self, weaker: Self) -> Self {
         or_else!(self, weaker:
             listen, advertise, admin_listen, data_dir, durability, pulsar, pulsar_admin,
-            pulsar_token_file, pulsar_ca_file, tenant, namespace, metadata_namespace,
+            pulsar_token_file, pulsar_oauth2_issuer, pulsar_oauth2_credentials_file,
+            pulsar_oauth2_audience, pulsar_oauth2_scope, pulsar_ca_file, tenant, namespace, metadata_namespace,
             entry_format, default_partitions, default_retention_ms, auto_create_topics,
             node_id, log_format, group_initial_rebalance_delay_ms,
             group_min_session_timeout_ms, group_max_session_timeout_ms, group_max_size,

@@ -5,6 +5,7 @@ use crate::{
     Config, HostPort, InvalidHostPort, Limits, Listener, PulsarConfig, RawConfig, StoreConfig,
 };
 
+mod authentication;
 mod groups;
 
 /// The name of a listener that was given without one.
@@ -308,7 +309,17 @@ fn store(raw: RawConfig) -> Result<StoreConfig, ConfigError> {
 fn embedded(raw: RawConfig) -> Result<StoreConfig, ConfigError> {
     let for_pulsar = [
         ("--pulsar-admin", raw.pulsar_admin.is_some()),
-        ("--pulsar-token-file", raw.pulsar_token_file.is_some()),
+        (authentication::TOKEN_FILE, raw.pulsar_token_file.is_some()),
+        (authentication::ISSUER, raw.pulsar_oauth2_issuer.is_some()),
+        (
+            authentication::CREDENTIALS,
+            raw.pulsar_oauth2_credentials_file.is_some(),
+        ),
+        (
+            authentication::AUDIENCE,
+            raw.pulsar_oauth2_audience.is_some(),
+        ),
+        (authentication::SCOPE, raw.pulsar_oauth2_scope.is_some()),
         ("--pulsar-ca-file", raw.pulsar_ca_file.is_some()),
         ("--tenant", raw.tenant.is_some()),
         ("--namespace", raw.namespace.is_some()),
@@ -329,6 +340,7 @@ fn embedded(raw: RawConfig) -> Result<StoreConfig, ConfigError> {
 }
 
 fn pulsar(service_url: String, raw: RawConfig) -> Result<PulsarConfig, ConfigError> {
+    let authentication = authentication::authentication(&raw)?;
     let admin_url = raw.pulsar_admin.ok_or(ConfigError::Needs {
         setting: "--pulsar",
         needs: "--pulsar-admin",
@@ -350,7 +362,7 @@ fn pulsar(service_url: String, raw: RawConfig) -> Result<PulsarConfig, ConfigErr
     Ok(PulsarConfig {
         service_url,
         admin_url,
-        token_file: raw.pulsar_token_file,
+        authentication,
         ca_file: raw.pulsar_ca_file,
         tenant: part_of_name("--tenant", raw.tenant, "public")?,
         namespace: part_of_name("--namespace", raw.namespace, "default")?,

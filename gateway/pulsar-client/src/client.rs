@@ -270,6 +270,6 @@ fn is_passing(cause: &Cause) -> bool {
     match cause {
         Cause::Broker { error, .. } => error.is_transient(),
         Cause::Disconnected(_) | Cause::ClosedByBroker => true,
-        Cause::Connect { .. } | Cause::Timeout | Cause::Closed => false,
+        Cause::Connect { .. } | Cause::Credentials(_) | Cause::Timeout | Cause::Closed => false,
     }
 }

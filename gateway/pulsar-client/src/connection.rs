@@ -28,8 +28,8 @@ pub(crate) use self::{
     multiplexer::{Delivery, Event, Line, Opens, RawEntry},
 };
 use crate::{
-    Authentication, Cause, SendError,
-    authentication::Credentials,
+    Authentication, Cause, CredentialsError, SendError,
+    authentication::{Credentials, Identity},
     service_url::HostPort,
     transport::{ReadHalf, Transport, WriteHalf},
 };
@@ -43,6 +43,7 @@ const LARGEST_MAX_MESSAGE_SIZE: usize = 256 * 1024 * 1024;
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 /// Greetings and challenges before a connection is usable.
 const MAX_CHALLENGES: usize = 8;
+const NO_CREDENTIALS: &str = "the broker asks for credentials and there are none";
 
 /// Whom to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -97,6 +98,9 @@ impl Connection {
             address: target.to_string(),
             reason,
         };
+        // First, because an issuer may take longer than a broker has patience with a silent connection.
+        let identity = Identity::new(options.authentication.clone());
+        let credentials = identity.introduce().await.map_err(Cause::Credentials)?;
         let greeting = async {
             let (mut read, mut write) = options
                 .transport
@@ -104,7 +108,11 @@ impl Connection {
                 .await
                 .map_err(|error| refused(error.to_string()))?;
             let mut inbox = BytesMut::new();
-            let connected = greet(target, options, &mut read, &mut write, &mut inbox).await?;
+            let connect = connect(target, credentials);
+            let connected = greet(
+                target, connect, &identity, &mut read, &mut write, &mut inbox,
+            );
+            let connected = connected.await?;
             Ok((read, write, inbox, connected))
         };
         let (read, write, inbox, connected) =
@@ -131,7 +139,8 @@ impl Connection {
             frame_limit: max_message_size + FRAME_PADDING,
             events: inbound,
             own_events: events.downgrade(),
-            authentication: options.authentication.clone(),
+            identity,
+            answering: Arc::default(),
             keep_alive: options.keep_alive,
             timeout: options.operation_timeout,
             tick: (options.operation_timeout.min(options.keep_alive) / 4)
@@ -224,25 +233,11 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// `CONNECT` and what follows, up to `CONNECTED`.
-async fn greet(
-    target: &Target,
-    options: &ConnectionOptions,
-    read: &mut ReadHalf,
-    write: &mut WriteHalf,
-    inbox: &mut BytesMut,
-) -> Result<Connected, Cause> {
-    let refused = |reason: String| Cause::Connect {
-        address: target.to_string(),
-        reason,
-    };
-    let credentials = credentials(options.authentication.as_ref())
-        .await
-        .map_err(refused)?;
+fn connect(target: &Target, credentials: Option<Credentials>) -> Connect {
     let (method, data) = credentials
         .map(|credentials| (credentials.method.to_owned(), credentials.data))
         .unzip();
-    let connect = Connect {
+    Connect {
         client_version: CLIENT_VERSION.to_owned(),
         auth_data: data,
         protocol_version: Some(PROTOCOL_VERSION),
@@ -253,6 +248,21 @@ async fn greet(
             supports_broker_entry_metadata: Some(true),
             ..FeatureFlags::default()
         }),
+    }
+}
+
+/// `CONNECT` and what follows, up to `CONNECTED`.
+async fn greet(
+    target: &Target,
+    connect: Connect,
+    identity: &Identity,
+    read: &mut ReadHalf,
+    write: &mut WriteHalf,
+    inbox: &mut BytesMut,
+) -> Result<Connected, Cause> {
+    let refused = |reason: String| Cause::Connect {
+        address: target.to_string(),
+        reason,
     };
     let mut outgoing = frame::encode(Command::Connect(connect));
     for _ in 0..MAX_CHALLENGES {
@@ -267,14 +277,17 @@ async fn greet(
         match read_command(read, inbox).await.map_err(refused)? {
             Command::Connected(connected) => return Ok(connected),
             Command::AuthChallenge(_) => {
-                outgoing = auth_response(options.authentication.as_ref())
-                    .await
-                    .map_err(refused)?;
+                let answer = auth_response(identity).await.map_err(Cause::Credentials)?;
+                outgoing = answer.ok_or_else(|| refused(NO_CREDENTIALS.to_owned()))?;
             }
-            Command::Error(error) => {
+            Command::Error(answer) => {
+                let error = ServerError::from_code(answer.error);
+                if error == ServerError::Authentication {
+                    identity.refused();
+                }
                 return Err(Cause::Broker {
-                    error: ServerError::from_code(error.error),
-                    message: error.message,
+                    error,
+                    message: answer.message,
                 });
             }
             other => {
@@ -308,29 +321,17 @@ async fn read_command(read: &mut ReadHalf, inbox: &mut BytesMut) -> Result<Comma
     }
 }
 
-async fn credentials(
-    authentication: Option<&Authentication>,
-) -> Result<Option<Credentials>, String> {
-    match authentication {
-        None => Ok(None),
-        Some(authentication) => match authentication.credentials().await {
-            Ok(credentials) => Ok(Some(credentials)),
-            Err(error) => Err(format!("cannot read the token: {error}")),
-        },
-    }
-}
-
-/// The frame that answers a challenge, with the credentials as they are now.
-async fn auth_response(authentication: Option<&Authentication>) -> Result<Bytes, String> {
-    let Some(credentials) = credentials(authentication).await? else {
-        return Err("the broker asks for credentials and there are none".to_owned());
-    };
-    Ok(frame::encode(Command::AuthResponse(AuthResponse {
-        client_version: Some(CLIENT_VERSION.to_owned()),
-        response: Some(AuthData {
-            auth_method_name: Some(credentials.method.to_owned()),
-            auth_data: Some(credentials.data),
-        }),
-        protocol_version: Some(PROTOCOL_VERSION),
-    })))
+/// The frame that answers a challenge; `None` where there is nothing to answer with.
+async fn auth_response(identity: &Identity) -> Result<Option<Bytes>, CredentialsError> {
+    let credentials = identity.answer().await?;
+    Ok(credentials.map(|credentials| {
+        frame::encode(Command::AuthResponse(AuthResponse {
+            client_version: Some(CLIENT_VERSION.to_owned()),
+            response: Some(AuthData {
+                auth_method_name: Some(credentials.method.to_owned()),
+                auth_data: Some(credentials.data),
+            }),
+            protocol_version: Some(PROTOCOL_VERSION),
+        }))
+    }))
 }

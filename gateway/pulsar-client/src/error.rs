@@ -1,6 +1,8 @@
 //! What may go wrong, an enum an operation.
 use pulsar_protocol::ServerError;
 
+use crate::CredentialsError;
+
 /// Why a broker could not be asked or did not answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Cause {
@@ -12,6 +14,9 @@ pub enum Cause {
         /// Why not.
         reason: String,
     },
+    /// There is nothing to show a broker that says who we are.
+    #[error("no credentials: {0}")]
+    Credentials(CredentialsError),
     /// The connection ended.
     #[error("connection lost: {0}")]
     Disconnected(String),

@@ -17,6 +17,7 @@ mod connection;
 mod error;
 mod flow;
 mod lookup;
+mod oauth2;
 mod pool;
 mod producer;
 mod reader;
@@ -24,10 +25,11 @@ mod remembered;
 mod service_url;
 mod transport;
 
-pub use authentication::{Authentication, TokenSource};
+pub use authentication::{Authentication, CredentialsError, TokenSource};
 pub use client::{Client, ClientOptions, TlsOptions};
 pub use connection::Greeting;
 pub use error::{Cause, LookupError, ProducerError, ReadError, ReaderError, SendError};
+pub use oauth2::{OAuth2, OAuth2Error, OAuth2Options};
 pub use producer::{AccessMode, CloseReason, OutgoingEntry, Producer, ProducerOptions, Receipt};
 pub use pulsar_protocol::{
     self as protocol, BrokerEntryMetadata, CompressionType, EncryptionKeys, KeyValue,

@@ -52,7 +52,8 @@ impl Transport {
     }
 }
 
-fn client_config(authorities: Option<PathBuf>) -> io::Result<ClientConfig> {
+/// With the authorities of that file, or the system's.
+pub(crate) fn client_config(authorities: Option<PathBuf>) -> io::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     match authorities {
         Some(path) => {

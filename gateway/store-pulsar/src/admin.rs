@@ -2,9 +2,10 @@
 //!
 //! Redirects are followed here and not by the HTTP client, which takes the token away when a broker
 //! sends us to another one. Answers are read up to a limit.
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use pulsar_client::{Authentication, CredentialsError};
 use reqwest::{Method, StatusCode, header};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -31,7 +32,7 @@ const MAX_REDIRECTS: usize = 5;
 pub(crate) struct Admin {
     http: reqwest::Client,
     base: Arc<str>,
-    token_file: Option<Arc<PathBuf>>,
+    authentication: Option<Authentication>,
 }
 
 /// Why an admin call brought no answer.
@@ -67,15 +68,9 @@ pub enum AdminError {
         /// What is wrong.
         problem: String,
     },
-    /// The token could not be read.
-    #[error("token file {path}")]
-    Token {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
+    /// There is no token to send.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// There is nothing to trust a server by: the machine has no authorities, or the file given holds
     /// none.
     #[error("TLS cannot be used: {}", root(.0))]
@@ -131,7 +126,7 @@ impl Admin {
     /// A client of the API at `url`; nothing is sent yet.
     pub(crate) fn new(
         url: &str,
-        token_file: Option<PathBuf>,
+        authentication: Option<Authentication>,
         ca: Option<&[u8]>,
     ) -> Result<Self, AdminError> {
         let mut builder = reqwest::Client::builder()
@@ -149,7 +144,7 @@ impl Admin {
         Ok(Self {
             http: builder.build().map_err(AdminError::Tls)?,
             base: url.trim_end_matches('/').into(),
-            token_file: token_file.map(Arc::new),
+            authentication,
         })
     }
 
@@ -377,8 +372,8 @@ impl Admin {
         let mut url = format!("{}/admin/v2/{path}", self.base);
         for _ in 0..=MAX_REDIRECTS {
             let mut request = self.http.request(method.clone(), &url);
-            if let Some(token) = self.token()? {
-                request = request.bearer_auth(token);
+            if let Some(authentication) = &self.authentication {
+                request = request.bearer_auth(authentication.token().await?);
             }
             if let Some(body) = &body {
                 request = request
@@ -409,18 +404,6 @@ impl Admin {
             call: path.to_owned(),
             problem: "too many redirects".to_owned(),
         })
-    }
-
-    fn token(&self) -> Result<Option<String>, AdminError> {
-        let Some(path) = &self.token_file else {
-            return Ok(None);
-        };
-        std::fs::read_to_string(path.as_path())
-            .map(|token| Some(token.trim().to_owned()))
-            .map_err(|source| AdminError::Token {
-                path: path.to_path_buf(),
-                source,
-            })
     }
 }
 

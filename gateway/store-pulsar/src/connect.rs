@@ -1,10 +1,13 @@
 //! The first look at a Pulsar: is it there, and does it give what offsets are made of?
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use pulsar_client::{Authentication, Client, ClientOptions, LookupError, TlsOptions, TokenSource};
+use pulsar_client::{
+    Authentication, Client, ClientOptions, CredentialsError, LookupError, OAuth2, OAuth2Options,
+    TlsOptions, TokenSource,
+};
 
 use crate::{
-    PulsarOptions,
+    PulsarAuthentication, PulsarOptions,
     admin::{Admin, AdminError, Retention},
     shared::Shared,
 };
@@ -54,15 +57,9 @@ pub enum ConnectError {
         /// The missing lines.
         lines: String,
     },
-    /// The token to authenticate with cannot be read.
-    #[error("token file {path}")]
-    Token {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
+    /// There is no token to authenticate with.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// The topics' namespace does not exist and cannot be made.
     #[error("namespace {namespace} does not exist and cannot be created")]
     Namespace {
@@ -74,8 +71,15 @@ pub enum ConnectError {
     },
 }
 
-/// The two ways to Pulsar; nothing is sent yet.
-pub(crate) fn clients(options: &PulsarOptions) -> Result<(Admin, Client), ConnectError> {
+/// The two ways to Pulsar, and what both say of us.
+pub(crate) struct Clients {
+    pub(crate) admin: Admin,
+    pub(crate) client: Client,
+    pub(crate) authentication: Option<Authentication>,
+}
+
+/// The ways to Pulsar; nothing is sent yet.
+pub(crate) fn clients(options: &PulsarOptions) -> Result<Clients, ConnectError> {
     // Whichever part of the process is first decides; all of ours use the same provider.
     drop(rustls::crypto::ring::default_provider().install_default());
     let ca = match &options.ca_file {
@@ -87,28 +91,37 @@ pub(crate) fn clients(options: &PulsarOptions) -> Result<(Admin, Client), Connec
             })?,
         ),
     };
-    if let Some(path) = &options.token_file {
-        // Read at each use, because tokens are renewed; a missing one is better found now.
-        std::fs::read_to_string(path).map_err(|source| ConnectError::Token {
-            path: path.clone(),
+    let authentication = authentication(options);
+    let admin = Admin::new(&options.admin_url, authentication.clone(), ca.as_deref()).map_err(
+        |source| ConnectError::Admin {
+            url: options.admin_url.clone(),
             source,
-        })?;
-    }
-    let admin = Admin::new(
-        &options.admin_url,
-        options.token_file.clone(),
-        ca.as_deref(),
-    )
-    .map_err(|source| ConnectError::Admin {
-        url: options.admin_url.clone(),
-        source,
-    })?;
-    Ok((admin, Client::new(client_options(options))))
+        },
+    )?;
+    let mut client = ClientOptions::new(options.service_url.clone());
+    client.authentication = authentication.clone();
+    client.operation_timeout = OPERATION_TIMEOUT;
+    client.tls = TlsOptions {
+        ca_file: options.ca_file.clone(),
+    };
+    Ok(Clients {
+        admin,
+        client: Client::new(client),
+        authentication,
+    })
 }
 
 /// Looks at the Pulsar and prepares what a store needs.
 pub(crate) async fn connect(options: PulsarOptions) -> Result<Shared, ConnectError> {
-    let (admin, client) = clients(&options)?;
+    let Clients {
+        admin,
+        client,
+        authentication,
+    } = clients(&options)?;
+    if let Some(authentication) = &authentication {
+        // Asked for at each use; that there is none is better found now.
+        authentication.token().await?;
+    }
     let failed = |source| ConnectError::Admin {
         url: options.admin_url.clone(),
         source,
@@ -144,17 +157,22 @@ pub(crate) async fn connect(options: PulsarOptions) -> Result<Shared, ConnectErr
     Ok(shared)
 }
 
-fn client_options(options: &PulsarOptions) -> ClientOptions {
-    let mut client = ClientOptions::new(options.service_url.clone());
-    client.authentication = options
-        .token_file
-        .clone()
-        .map(|path| Authentication::Token(TokenSource::File(path)));
-    client.operation_timeout = OPERATION_TIMEOUT;
-    client.tls = TlsOptions {
-        ca_file: options.ca_file.clone(),
-    };
-    client
+fn authentication(options: &PulsarOptions) -> Option<Authentication> {
+    Some(match options.authentication.clone()? {
+        PulsarAuthentication::TokenFile(path) => Authentication::Token(TokenSource::File(path)),
+        PulsarAuthentication::OAuth2 {
+            issuer_url,
+            credentials_file,
+            audience,
+            scope,
+        } => Authentication::OAuth2(OAuth2::new(OAuth2Options {
+            issuer_url,
+            credentials_file,
+            audience,
+            scope,
+            ca_file: options.ca_file.clone(),
+        })),
+    })
 }
 
 fn check_settings(settings: &BTreeMap<String, String>) -> Result<(), ConnectError> {

@@ -19,8 +19,8 @@ use crate::{PulsarOptions, connect};
 /// `largest_batch` is the size in bytes of the largest record batch that the gateway is to take.
 pub async fn examine(options: PulsarOptions, largest_batch: usize) -> Vec<Finding> {
     match connect::clients(&options) {
-        Ok((admin, client)) => {
-            let facts = gather::gather(&options, &admin, &client, largest_batch).await;
+        Ok(clients) => {
+            let facts = gather::gather(&options, &clients, largest_batch).await;
             judge::judge(&facts)
         }
         Err(error) => vec![Finding::unreachable("options", facts::chain(&error))],

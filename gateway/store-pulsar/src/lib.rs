@@ -64,6 +64,6 @@ pub use examine::examine;
 pub use membership::{Announced, Announcements, MembershipError, MembershipLog, Seat, SeatError};
 pub use metrics::PulsarMetrics;
 pub use naming::{Naming, PulsarTopic};
-pub use options::{EntryFormat, PulsarOptions};
+pub use options::{EntryFormat, PulsarAuthentication, PulsarOptions};
 pub use partition::{PulsarPartition, WeakPulsarPartition};
 pub use views::Views;

@@ -10,9 +10,9 @@ pub struct PulsarOptions {
     pub service_url: String,
     /// Base URL of the admin REST API: `http://host:port` or `https://…`.
     pub admin_url: String,
-    /// File with the token that authenticates us, read again whenever it is needed.
-    pub token_file: Option<PathBuf>,
-    /// PEM file with the authorities that sign the brokers' certificates.
+    /// How we say who we are; not at all where there is none.
+    pub authentication: Option<PulsarAuthentication>,
+    /// PEM file with the authorities that sign the certificates of brokers and of an issuer of tokens.
     pub ca_file: Option<PathBuf>,
     /// Tenant of topics with a bare name and of the metadata namespace.
     pub tenant: String,
@@ -38,6 +38,24 @@ impl PulsarOptions {
     /// For [`unused_open`](Self::unused_open): longer than a consumer that is there waits between two
     /// fetches, and than most applications between two records.
     pub const UNUSED_OPEN: Duration = Duration::from_secs(60);
+}
+
+/// How the gateway says to Pulsar who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PulsarAuthentication {
+    /// File with a token, read again whenever it is needed.
+    TokenFile(PathBuf),
+    /// Tokens that an OAuth 2.0 issuer gives for a client's credentials.
+    OAuth2 {
+        /// `https://HOST[:PORT][/PATH]` or, at the user's risk, `http://…`.
+        issuer_url: String,
+        /// JSON file with `type` (`client_credentials`), `client_id` and `client_secret`.
+        credentials_file: PathBuf,
+        /// The service that tokens are for.
+        audience: Option<String>,
+        /// What they are to allow.
+        scope: Option<String>,
+    },
 }
 
 /// How a Kafka batch is laid out in a Pulsar entry. Reading understands both, entry by entry.

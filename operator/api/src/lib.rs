@@ -24,8 +24,8 @@ pub use brokers::{
 pub use gateway::{EntryFormat, GatewayConfigSpec, GatewaySpec, ImageSpec, ResourcesSpec};
 pub use listener::{AddressSource, ListenerSpec, ListenerType, NodePortSpec};
 pub use spec::{
-    AuthSpec, AuthType, KafkaOnPulsar, KafkaOnPulsarSpec, Mode, PulsarSpec, SecretKeyReference,
-    TlsSpec,
+    AuthSpec, AuthType, KafkaOnPulsar, KafkaOnPulsarSpec, Mode, OAuth2Spec, PulsarSpec,
+    SecretKeyReference, TlsSpec,
 };
 pub use status::{
     BrokerPodStatus, BrokersStatus, Condition, ConditionType, GatewayAddress, GatewayStatus,

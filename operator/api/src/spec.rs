@@ -157,8 +157,18 @@ impl Default for PulsarSpec {
 /// How the gateway authenticates to Pulsar.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.type != 'Token' || has(self.tokenSecretRef)")
-    .message("auth Token needs tokenSecretRef"))]
+#[x_kube(
+    validation = Rule::new("self.type != 'Token' || has(self.tokenSecretRef)")
+        .message("auth Token needs tokenSecretRef"),
+    validation = Rule::new("self.type != 'OAuth2' || has(self.oauth2SecretRef)")
+        .message("auth OAuth2 needs oauth2SecretRef"),
+    validation = Rule::new("self.type != 'OAuth2' || has(self.oauth2)")
+        .message("auth OAuth2 needs oauth2"),
+    validation = Rule::new("self.type != 'OAuth2' || !has(self.tokenSecretRef)")
+        .message("auth OAuth2 excludes tokenSecretRef"),
+    validation = Rule::new("self.type == 'OAuth2' || !(has(self.oauth2) || has(self.oauth2SecretRef))")
+        .message("oauth2 and oauth2SecretRef need auth OAuth2"),
+)]
 pub struct AuthSpec {
     /// The kind of credential.
     #[serde(rename = "type")]
@@ -167,6 +177,36 @@ pub struct AuthSpec {
     /// The key of a Secret of this namespace that holds the token. Its key defaults to `TOKEN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretKeyReference>,
+
+    /// The key of a Secret of this namespace that holds the client's credentials for the OAuth 2.0
+    /// issuer: JSON with `type` (`client_credentials`), `client_id` and `client_secret`, as Pulsar's own
+    /// clients read it. Its key defaults to `credentials.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2_secret_ref: Option<SecretKeyReference>,
+
+    /// The OAuth 2.0 issuer that gives tokens for these credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2: Option<OAuth2Spec>,
+}
+
+/// An OAuth 2.0 issuer, and what its tokens are for.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct OAuth2Spec {
+    /// `https://` (or `http://`) URL of the issuer; its metadata at `/.well-known/openid-configuration`
+    /// name its token endpoint. It is verified by `tls.caSecretRef`, where that is given.
+    #[schemars(length(max = 1024), regex(pattern = r"^https?://[^/?#@\s][^?#@\s]*$"))]
+    pub issuer_url: String,
+
+    /// The service that tokens are to be for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"\S"))]
+    pub audience: Option<String>,
+
+    /// What they are to allow, separated by spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"\S"))]
+    pub scope: Option<String>,
 }
 
 /// The kind of credential the gateway presents to Pulsar.
@@ -176,6 +216,8 @@ pub enum AuthType {
     None,
     /// A JSON web token, read from a mounted Secret.
     Token,
+    /// Tokens of an OAuth 2.0 issuer, by client credentials from a mounted Secret.
+    OAuth2,
 }
 
 /// How the gateway verifies Pulsar's certificate.

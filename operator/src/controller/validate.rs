@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use k8s_openapi::jiff::Timestamp;
 use kop_api::{
-    AddressSource, AuthType, BrokersSpec, GatewayConfigSpec, ImageSpec, KafkaOnPulsar,
-    ListenerSpec, ListenerType, NodePortSpec, PatchPolicy, PulsarSpec, ResourcesSpec,
+    AddressSource, BrokersSpec, GatewayConfigSpec, ImageSpec, KafkaOnPulsar, ListenerSpec,
+    ListenerType, NodePortSpec, PatchPolicy, PulsarSpec, ResourcesSpec,
 };
 use kube::{Resource, ResourceExt};
 
@@ -22,7 +22,7 @@ mod pulsar;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use pulsar::{Pulsar, SecretKey};
+pub(crate) use pulsar::{Auth, Pulsar, SecretKey};
 
 /// What the operator was started with.
 #[derive(Debug, Clone, Default)]
@@ -401,11 +401,4 @@ fn service_domain(pulsar: &PulsarSpec) -> String {
         Some(domain) => format!("svc.{domain}"),
         None => "svc".to_owned(),
     }
-}
-
-fn token_is_wanted(pulsar: &PulsarSpec) -> bool {
-    pulsar
-        .auth
-        .as_ref()
-        .is_some_and(|auth| auth.kind == AuthType::Token)
 }

@@ -1,7 +1,7 @@
 use clap::{Args as _, FromArgMatches as _};
 
 use super::*;
-use crate::{Durability, EntryFormat};
+use crate::{Durability, EntryFormat, OAuth2Config, PulsarAuthentication};
 
 fn flags(args: &[&str]) -> RawConfig {
     let command = RawConfig::augment_args(clap::Command::new("kop-gateway").no_binary_name(true));
@@ -213,6 +213,78 @@ fn numbers_out_of_range_are_refused() {
         let error = validated(&[&joined]).unwrap_err();
         assert!(matches!(error, ConfigError::Value { setting, .. } if setting == args[0]));
     }
+}
+
+const PULSAR: [&str; 4] = ["--pulsar", "pulsar://p", "--pulsar-admin", "http://p"];
+
+fn on_pulsar(more: &[&str]) -> Result<Config, ConfigError> {
+    validated(&[&PULSAR[..], more].concat())
+}
+
+#[test]
+fn tokens_of_an_issuer_need_its_url_and_credentials() {
+    let given = [
+        "--pulsar-oauth2-issuer=https://issuer.example.com/realms/p",
+        "--pulsar-oauth2-credentials-file=c.json",
+        "--pulsar-oauth2-audience=urn:p",
+        "--pulsar-oauth2-scope=a b",
+    ];
+    let StoreConfig::Pulsar(pulsar) = on_pulsar(&given).unwrap().store else {
+        panic!("on Pulsar")
+    };
+    let expected = PulsarAuthentication::OAuth2(OAuth2Config {
+        issuer_url: "https://issuer.example.com/realms/p".to_owned(),
+        credentials_file: PathBuf::from("c.json"),
+        audience: Some("urn:p".to_owned()),
+        scope: Some("a b".to_owned()),
+    });
+    assert_eq!(pulsar.authentication, Some(expected));
+
+    let told = |more: &[&str]| on_pulsar(more).unwrap_err().to_string();
+    let lacking = "--pulsar-oauth2-issuer needs --pulsar-oauth2-credentials-file";
+    assert_eq!(told(&given[..1]), lacking);
+    for (number, setting) in [(1, "credentials-file"), (2, "audience"), (3, "scope")] {
+        assert_eq!(
+            told(&given[number..=number]),
+            format!("--pulsar-oauth2-{setting} needs --pulsar-oauth2-issuer")
+        );
+    }
+    let both = [&given[..2], &["--pulsar-token-file=t"]].concat();
+    assert_eq!(
+        told(&both),
+        "--pulsar-token-file and --pulsar-oauth2-issuer exclude each other"
+    );
+    assert_eq!(
+        validated(&given[..2]).unwrap_err().to_string(),
+        "--pulsar-oauth2-issuer needs --pulsar"
+    );
+    let empty = [&given[..2], &["--pulsar-oauth2-scope= "]].concat();
+    assert!(told(&empty).starts_with("--pulsar-oauth2-scope: ` ` is not a name"));
+}
+
+#[test]
+fn an_issuer_is_a_url_without_credentials() {
+    let with = |url: &str| {
+        let issuer = format!("--pulsar-oauth2-issuer={url}");
+        on_pulsar(&[&issuer, "--pulsar-oauth2-credentials-file=c.json"])
+    };
+    assert!(with("http://127.0.0.1:8080").is_ok());
+    for url in [
+        "issuer.example.com",
+        "https://",
+        "https:///x",
+        "file:///x",
+        "https://a?b",
+        "https://a#b",
+        "https://a b",
+    ] {
+        assert!(with(url).is_err(), "{url}");
+    }
+    let told = with("https://me:s3cr3t@a/x").unwrap_err().to_string();
+    assert!(
+        told.starts_with("--pulsar-oauth2-issuer: `…@a/x` is not https://HOST"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -1,6 +1,14 @@
 //! The task that owns a socket: bytes in, bytes out, time. What they mean is the
 //! [`Multiplexer`]'s.
-use std::{collections::VecDeque, io, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use pulsar_protocol::{
@@ -13,9 +21,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::{Event, Target, auth_response, multiplexer::Multiplexer};
+use super::{Event, NO_CREDENTIALS, Target, auth_response, multiplexer::Multiplexer};
 use crate::{
-    Authentication, Cause,
+    Cause,
+    authentication::Identity,
     transport::{ReadHalf, WriteHalf},
 };
 
@@ -27,6 +36,10 @@ const LEAST_READ_ROOM: usize = 8 * 1024;
 const WRITE_PIECES: usize = 64;
 /// Events taken at once.
 const EVENTS: usize = 128;
+/// How long it is tried to answer a challenge. Brokers wait a minute as they come.
+const ANSWER_WITHIN: Duration = Duration::from_secs(45);
+/// Between two tries of that.
+const ANSWER_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Driver {
     pub(super) target: Target,
@@ -37,7 +50,9 @@ pub(super) struct Driver {
     pub(super) events: mpsc::UnboundedReceiver<Event>,
     /// Weak, so that the connection ends with its last handle.
     pub(super) own_events: mpsc::WeakUnboundedSender<Event>,
-    pub(super) authentication: Option<Authentication>,
+    pub(super) identity: Identity,
+    /// Whether the broker's last challenge is yet to be answered.
+    pub(super) answering: Arc<AtomicBool>,
     pub(super) keep_alive: Duration,
     pub(super) timeout: Duration,
     pub(super) tick: Duration,
@@ -152,22 +167,45 @@ impl Driver {
         }
     }
 
-    /// Reads the credentials anew, beside this task, and has them written.
-    fn answer_challenge(&self) {
-        let authentication = self.authentication.clone();
+    /// Gets other credentials, beside this task, and has them written. A challenge that comes meanwhile
+    /// is answered by the same.
+    fn answer_challenge(&mut self) {
+        if self.answering.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let identity = self.identity.clone();
         let events = self.own_events.clone();
         let target = self.target.clone();
+        let answering = Arc::clone(&self.answering);
         tokio::spawn(async move {
-            match auth_response(authentication.as_ref()).await {
-                Ok(frame) => {
-                    if let Some(events) = events.upgrade() {
-                        let _ = events.send(Event::Write(frame));
-                    }
-                }
+            let answer = answer(&identity, &events).await;
+            // Before the broker has the answer, behind which it may ask again.
+            answering.store(false, Ordering::Relaxed);
+            match (answer, events.upgrade()) {
+                (Ok(frame), Some(events)) => drop(events.send(Event::Write(frame))),
+                (_, None) => {}
                 // The broker closes the connection, which everyone concerned is told.
-                Err(error) => tracing::warn!(%target, %error, "challenge not answered"),
+                (Err(reason), _) => tracing::warn!(%target, reason, "challenge not answered"),
             }
         });
+    }
+}
+
+/// The answer to a challenge. Tries again for a while, because the connection is lost without one.
+async fn answer(
+    identity: &Identity,
+    events: &mpsc::WeakUnboundedSender<Event>,
+) -> Result<Bytes, String> {
+    let give_up = Instant::now() + ANSWER_WITHIN;
+    loop {
+        match auth_response(identity).await {
+            Ok(answer) => return answer.ok_or_else(|| NO_CREDENTIALS.to_owned()),
+            Err(error) if Instant::now() >= give_up || events.upgrade().is_none() => {
+                return Err(error.to_string());
+            }
+            Err(error) => tracing::debug!(%error, "challenge not answered yet"),
+        }
+        tokio::time::sleep(ANSWER_PAUSE).await;
     }
 }
 

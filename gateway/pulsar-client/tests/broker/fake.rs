@@ -35,6 +35,21 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
         .expect("this should come soon")
 }
 
+/// For a server with a certificate for 127.0.0.1 and localhost.
+pub(crate) fn acceptor() -> TlsAcceptor {
+    let certificate =
+        CertificateDer::from_pem_slice(include_bytes!("tls/broker.pem")).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/broker.key")).expect("its key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("both belong together");
+    Arc::new(config).into()
+}
+
 pub(crate) struct FakeBroker {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -53,18 +68,8 @@ impl FakeBroker {
 
     /// Speaks TLS, with a certificate for 127.0.0.1 and localhost.
     pub(crate) async fn start_tls() -> Self {
-        let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/broker.pem"))
-            .expect("a certificate");
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/broker.key")).expect("its key");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider has them")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .expect("both belong together");
         Self {
-            tls: Some(Arc::new(config).into()),
+            tls: Some(acceptor()),
             ..Self::start().await
         }
     }

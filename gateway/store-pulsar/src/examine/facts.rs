@@ -15,11 +15,13 @@ pub(crate) struct Facts {
     pub(crate) authorities: bool,
     /// The token; `None` where none is used.
     pub(crate) token: Option<Token>,
+    /// Whether the next token comes by itself.
+    pub(crate) renewed: bool,
     pub(crate) greeting: Result<Greeting, Trouble>,
     pub(crate) admin: Result<AdminFacts, Trouble>,
     /// Largest record batch that the gateway is to take, in bytes.
     pub(crate) largest_batch: usize,
-    /// When it was looked, in seconds since the epoch.
+    /// When the token was looked at, in seconds since the epoch.
     pub(crate) now: u64,
 }
 
@@ -83,6 +85,8 @@ pub(crate) enum Trouble {
     Unreachable(String),
     /// It is not there.
     NotFound(String),
+    /// It was not asked: there is no token to show.
+    NoToken(String),
     /// Who we are is not believed, or may not do that.
     NotAllowed(String),
     /// Refused by the broker's settings or the namespace's.
@@ -96,6 +100,7 @@ impl Trouble {
         match self {
             Self::Unreachable(text)
             | Self::NotFound(text)
+            | Self::NoToken(text)
             | Self::NotAllowed(text)
             | Self::Refused(text)
             | Self::Other(text) => text,
@@ -132,9 +137,8 @@ impl From<AdminError> for Trouble {
             AdminError::Conflict(reason) | AdminError::Refused { reason, .. } => {
                 Self::Refused(reason)
             }
-            AdminError::Malformed { .. } | AdminError::Token { .. } | AdminError::Tls(_) => {
-                Self::Other(chain(&error))
-            }
+            AdminError::Credentials(error) => Self::NoToken(error.to_string()),
+            AdminError::Malformed { .. } | AdminError::Tls(_) => Self::Other(chain(&error)),
         }
     }
 }
@@ -149,6 +153,7 @@ impl From<Cause> for Trouble {
                 }
                 _ => Self::Refused(format!("{error:?}: {message}")),
             },
+            Cause::Credentials(error) => Self::NoToken(error.to_string()),
             Cause::Disconnected(_) | Cause::Timeout => Self::Unreachable(cause.to_string()),
             Cause::ClosedByBroker | Cause::Closed => Self::Other(cause.to_string()),
         }

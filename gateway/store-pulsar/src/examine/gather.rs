@@ -1,20 +1,30 @@
 //! Asks Pulsar, one question after the other.
-use pulsar_client::Client;
+use pulsar_client::{Authentication, Client};
 
 use super::{
     facts::{AdminFacts, Facts, NamespaceFacts, Trouble},
     probe,
     token::Token,
 };
-use crate::{PulsarOptions, admin::Admin, clock};
+use crate::{PulsarAuthentication, PulsarOptions, admin::Admin, clock, connect::Clients};
 
 /// Looks at everything that can be seen.
 pub(crate) async fn gather(
     options: &PulsarOptions,
-    admin: &Admin,
-    client: &Client,
+    clients: &Clients,
     largest_batch: usize,
 ) -> Facts {
+    let Clients {
+        admin,
+        client,
+        authentication,
+    } = clients;
+    let token = match authentication {
+        Some(authentication) => Some(token(options, authentication).await),
+        None => None,
+    };
+    // The rest may take longer than a token is good.
+    let now = clock::now_millis() / 1_000;
     let greeting = client.greeting().await.map_err(Into::into);
     // A client is of use only where brokers answer; each further try would take its time.
     let client = greeting.is_ok().then_some(client);
@@ -26,11 +36,25 @@ pub(crate) async fn gather(
         service_url: options.service_url.clone(),
         admin_url: options.admin_url.clone(),
         authorities: options.ca_file.is_some(),
-        token: options.token_file.as_deref().map(Token::of_file),
+        token,
+        renewed: matches!(
+            options.authentication,
+            Some(PulsarAuthentication::OAuth2 { .. })
+        ),
         greeting,
         admin,
         largest_batch,
-        now: clock::now_millis() / 1_000,
+        now,
+    }
+}
+
+async fn token(options: &PulsarOptions, authentication: &Authentication) -> Token {
+    match (authentication.token().await, &options.authentication) {
+        (Ok(text), Some(PulsarAuthentication::TokenFile(path))) if text.is_empty() => {
+            Token::Unusable(format!("{} is empty", path.display()))
+        }
+        (Ok(text), _) => Token::of(&text),
+        (Err(error), _) => Token::Unusable(error.to_string()),
     }
 }
 

@@ -1,13 +1,11 @@
 //! What can be seen of a token without its key.
-use std::path::Path;
-
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
-/// A token file.
+/// A token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Token {
-    /// The file cannot be read, or there is nothing in it.
+    /// There is none.
     Unusable(String),
     /// A token whose content is nobody else's business than Pulsar's.
     Opaque,
@@ -27,18 +25,8 @@ pub(crate) struct Claims {
 }
 
 impl Token {
-    /// What is in a file.
-    pub(crate) fn of_file(path: &Path) -> Self {
-        match std::fs::read_to_string(path) {
-            Ok(text) if text.trim().is_empty() => {
-                Self::Unusable(format!("{} is empty", path.display()))
-            }
-            Ok(text) => Self::of(text.trim()),
-            Err(error) => Self::Unusable(format!("{} cannot be read: {error}", path.display())),
-        }
-    }
-
-    fn of(text: &str) -> Self {
+    /// What a token's text says.
+    pub(crate) fn of(text: &str) -> Self {
         let claims = || {
             let mut parts = text.split('.');
             let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);

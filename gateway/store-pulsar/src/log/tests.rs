@@ -42,7 +42,7 @@ fn log_of(
     let options = PulsarOptions {
         service_url: "pulsar://127.0.0.1:1".to_owned(),
         admin_url: "http://127.0.0.1:1".to_owned(),
-        token_file: None,
+        authentication: None,
         ca_file: None,
         tenant: "public".to_owned(),
         namespace: "default".to_owned(),

@@ -55,7 +55,7 @@ fn options(entry_format: EntryFormat) -> PulsarOptions {
     PulsarOptions {
         service_url: environment("KOP_TEST_PULSAR"),
         admin_url: environment("KOP_TEST_PULSAR_ADMIN"),
-        token_file: None,
+        authentication: None,
         ca_file: None,
         tenant: "public".to_owned(),
         namespace: "default".to_owned(),

@@ -2,15 +2,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use kop_api::OAuth2Spec;
 use kop_config::{EntryFormat, LogFormat, RawConfig};
 
 use super::labels;
-use crate::controller::validate::ValidatedGateway;
+use crate::controller::validate::{Auth, ValidatedGateway};
 
 /// The file's name in the ConfigMap.
 pub(super) const CONFIG_FILE: &str = "gateway.toml";
 /// Where the token is mounted.
 pub(super) const TOKEN_DIRECTORY: &str = "/etc/kop-token";
+/// Where the client's credentials for an OAuth 2.0 issuer are mounted.
+pub(super) const OAUTH2_DIRECTORY: &str = "/etc/kop-oauth2";
 /// Where the certificate authority is mounted.
 pub(super) const CA_DIRECTORY: &str = "/etc/kop-ca";
 /// The port of `/livez`, `/readyz` and `/metrics`.
@@ -23,15 +26,11 @@ pub(super) fn gateway_config(gateway: &ValidatedGateway) -> RawConfig {
     };
     let pulsar = &gateway.pulsar;
     let file = |directory: &str, key: &str| PathBuf::from(format!("{directory}/{key}"));
-    RawConfig {
+    let mut config = RawConfig {
         listen: Some(gateway.listeners.iter().map(listen).collect()),
         admin_listen: Some(format!("0.0.0.0:{ADMIN_PORT}")),
         pulsar: Some(pulsar.service_url.clone()),
         pulsar_admin: Some(pulsar.admin_url.clone()),
-        pulsar_token_file: pulsar
-            .token
-            .as_ref()
-            .map(|token| file(TOKEN_DIRECTORY, &token.key)),
         pulsar_ca_file: pulsar.ca.as_ref().map(|ca| file(CA_DIRECTORY, &ca.key)),
         tenant: Some(pulsar.tenant.clone()),
         namespace: Some(pulsar.namespace.clone()),
@@ -47,7 +46,26 @@ pub(super) fn gateway_config(gateway: &ValidatedGateway) -> RawConfig {
         auto_create_topics: gateway.config.auto_create_topics,
         log_format: Some(LogFormat::Json),
         ..RawConfig::default()
+    };
+    match &pulsar.auth {
+        Auth::None => {}
+        Auth::Token(token) => config.pulsar_token_file = Some(file(TOKEN_DIRECTORY, &token.key)),
+        Auth::OAuth2 {
+            issuer:
+                OAuth2Spec {
+                    issuer_url,
+                    audience,
+                    scope,
+                },
+            credentials,
+        } => {
+            config.pulsar_oauth2_issuer = Some(issuer_url.clone());
+            config.pulsar_oauth2_credentials_file = Some(file(OAUTH2_DIRECTORY, &credentials.key));
+            config.pulsar_oauth2_audience.clone_from(audience);
+            config.pulsar_oauth2_scope.clone_from(scope);
+        }
     }
+    config
 }
 
 /// The ConfigMap that the gateways mount.

@@ -10,10 +10,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kop_config::{ConfigError, RawConfig};
 
-use super::config_map::{ADMIN_PORT, CA_DIRECTORY, CONFIG_FILE, TOKEN_DIRECTORY};
+use super::config_map::{ADMIN_PORT, CA_DIRECTORY, CONFIG_FILE, OAUTH2_DIRECTORY, TOKEN_DIRECTORY};
 use super::{advertised_host, labels};
 use crate::controller::broker_config::fingerprint;
-use crate::controller::validate::{Exposure, Listener, NodeHost, SecretKey, ValidatedGateway};
+use crate::controller::validate::{
+    Auth, Exposure, Listener, NodeHost, SecretKey, ValidatedGateway,
+};
 
 /// On the pod template: a change of the shared configuration replaces the pods.
 const CONFIG_HASH: &str = "kop.pulsar.dev/config-hash";
@@ -228,15 +230,16 @@ fn volumes(gateway: &ValidatedGateway) -> (Vec<Volume>, Vec<VolumeMount>) {
         ..Volume::default()
     }];
     let mut mounts = vec![mount("config", CONFIG_DIRECTORY)];
-    let secrets = [
-        ("token", TOKEN_DIRECTORY, &gateway.pulsar.token),
-        ("ca", CA_DIRECTORY, &gateway.pulsar.ca),
-    ];
-    for (name, directory, secret) in secrets {
-        if let Some(secret) = secret {
-            volumes.push(secret_volume(name, secret));
-            mounts.push(mount(name, directory));
-        }
+    let auth = match &gateway.pulsar.auth {
+        Auth::None => None,
+        Auth::Token(token) => Some(("token", TOKEN_DIRECTORY, token)),
+        Auth::OAuth2 { credentials, .. } => Some(("oauth2", OAUTH2_DIRECTORY, credentials)),
+    };
+    let ca = gateway.pulsar.ca.as_ref();
+    let ca = ca.map(|secret| ("ca", CA_DIRECTORY, secret));
+    for (name, directory, secret) in auth.into_iter().chain(ca) {
+        volumes.push(secret_volume(name, secret));
+        mounts.push(mount(name, directory));
     }
     (volumes, mounts)
 }

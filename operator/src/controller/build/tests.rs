@@ -79,6 +79,31 @@ fn what_all_gateways_share_is_a_file_that_the_gateway_itself_would_write() {
 }
 
 #[test]
+fn a_gateway_with_an_issuers_tokens_gets_its_address_and_the_file_with_the_credentials() {
+    let resources = built(
+        json!({ "pulsar": { "auth": {
+            "type": "OAuth2",
+            "oauth2SecretRef": { "name": "kop-client", "key": "kop.json" },
+            "oauth2": {
+                "issuerUrl": "https://issuer.example.com/realms/pulsar",
+                "audience": "urn:pulsar",
+                "scope": "produce consume",
+            },
+        }}}),
+        &ready_pulsar(),
+    );
+
+    let data = resources.config_map.data.unwrap();
+    assert_snapshot!("oauth2.toml", data.get("gateway.toml").unwrap());
+    let deployment = resources.deployments.first().unwrap();
+    let pod = &deployment.spec.as_ref().unwrap().template.spec;
+    let pod = pod.as_ref().unwrap();
+    assert_yaml_snapshot!("oauth2_volumes", pod.volumes);
+    let mounts = &pod.containers.first().unwrap().volume_mounts;
+    assert_yaml_snapshot!("oauth2_mounts", mounts);
+}
+
+#[test]
 fn a_gateway_waits_for_a_node_port_that_is_yet_to_be_chosen() {
     let resources = built(two_listeners(json!({})), &ready_pulsar());
 

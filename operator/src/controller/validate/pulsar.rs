@@ -1,8 +1,8 @@
 use k8s_openapi::api::core::v1::{Service, ServicePort};
-use kop_api::{PulsarSpec, SecretKeyReference};
+use kop_api::{AuthSpec, AuthType, OAuth2Spec, PulsarSpec, SecretKeyReference};
 use kube::ResourceExt;
 
-use super::{Rejected, service_domain, token_is_wanted};
+use super::{Rejected, service_domain};
 use crate::controller::dereference::ObservedBrokers;
 
 /// Where Pulsar is and how to speak to it.
@@ -13,8 +13,19 @@ pub(crate) struct Pulsar {
     pub(crate) tenant: String,
     pub(crate) namespace: String,
     pub(crate) metadata_namespace: String,
-    pub(crate) token: Option<SecretKey>,
+    pub(crate) auth: Auth,
     pub(crate) ca: Option<SecretKey>,
+}
+
+/// How the gateway says to Pulsar who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Auth {
+    None,
+    Token(SecretKey),
+    OAuth2 {
+        issuer: OAuth2Spec,
+        credentials: SecretKey,
+    },
 }
 
 /// A key of a Secret that the gateway's pod mounts.
@@ -60,32 +71,50 @@ impl Pulsar {
             Some(url) => url.clone(),
             None => discovered("http", 8080, "http")?,
         };
-        let token = match spec
-            .auth
-            .as_ref()
-            .and_then(|auth| auth.token_secret_ref.as_ref())
-        {
-            Some(reference) if token_is_wanted(spec) => Some(SecretKey::new(reference, "TOKEN")),
-            None if token_is_wanted(spec) => {
-                return Err(Rejected::new(
-                    "AuthIncomplete",
-                    "auth Token needs tokenSecretRef",
-                ));
-            }
-            _ => None,
-        };
         Ok(Pulsar {
             service_url,
             admin_url,
             tenant: spec.tenant.clone(),
             namespace: spec.namespace.clone(),
             metadata_namespace: spec.metadata_namespace.clone(),
-            token,
+            auth: auth(spec.auth.as_ref())?,
             ca: spec
                 .tls
                 .as_ref()
                 .map(|tls| SecretKey::new(&tls.ca_secret_ref, "ca.crt")),
         })
+    }
+}
+
+/// The API server has checked these, unless its schema is older than this operator.
+fn auth(spec: Option<&AuthSpec>) -> Result<Auth, Rejected> {
+    let Some(AuthSpec {
+        kind,
+        token_secret_ref,
+        oauth2_secret_ref,
+        oauth2,
+    }) = spec
+    else {
+        return Ok(Auth::None);
+    };
+    let incomplete = |message: &str| Rejected::new("AuthIncomplete", message);
+    match (kind, token_secret_ref, oauth2_secret_ref, oauth2) {
+        (AuthType::None | AuthType::Token, _, Some(_), _)
+        | (AuthType::None | AuthType::Token, _, _, Some(_)) => {
+            Err(incomplete("oauth2 and oauth2SecretRef need auth OAuth2"))
+        }
+        (AuthType::None, _, None, None) => Ok(Auth::None),
+        (AuthType::Token, Some(token), None, None) => {
+            Ok(Auth::Token(SecretKey::new(token, "TOKEN")))
+        }
+        (AuthType::Token, None, None, None) => Err(incomplete("auth Token needs tokenSecretRef")),
+        (AuthType::OAuth2, Some(_), _, _) => Err(incomplete("auth OAuth2 excludes tokenSecretRef")),
+        (AuthType::OAuth2, None, Some(credentials), Some(issuer)) => Ok(Auth::OAuth2 {
+            issuer: issuer.clone(),
+            credentials: SecretKey::new(credentials, "credentials.json"),
+        }),
+        (AuthType::OAuth2, None, None, _) => Err(incomplete("auth OAuth2 needs oauth2SecretRef")),
+        (AuthType::OAuth2, None, Some(_), None) => Err(incomplete("auth OAuth2 needs oauth2")),
     }
 }
 

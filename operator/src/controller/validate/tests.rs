@@ -42,6 +42,66 @@ fn given_addresses_win_over_discovered_ones() {
 }
 
 #[test]
+fn credentials_that_do_not_fit_their_type_are_refused() {
+    let secret = json!({ "name": "s" });
+    let issuer = json!({ "issuerUrl": "https://i.example.com" });
+    let refusals = [
+        (
+            json!({ "type": "Token" }),
+            "auth Token needs tokenSecretRef",
+        ),
+        (
+            json!({ "type": "OAuth2", "oauth2": issuer }),
+            "auth OAuth2 needs oauth2SecretRef",
+        ),
+        (
+            json!({ "type": "OAuth2", "oauth2SecretRef": secret }),
+            "auth OAuth2 needs oauth2",
+        ),
+        (
+            json!({
+                "type": "OAuth2", "oauth2SecretRef": secret, "oauth2": issuer,
+                "tokenSecretRef": secret,
+            }),
+            "auth OAuth2 excludes tokenSecretRef",
+        ),
+        (
+            json!({ "type": "Token", "tokenSecretRef": secret, "oauth2": issuer }),
+            "oauth2 and oauth2SecretRef need auth OAuth2",
+        ),
+        (
+            json!({ "type": "None", "oauth2SecretRef": secret }),
+            "oauth2 and oauth2SecretRef need auth OAuth2",
+        ),
+    ];
+    for (auth, message) in refusals {
+        let spec = json!({ "pulsar": { "auth": auth } });
+        let Rejected {
+            reason,
+            message: told,
+        } = checked(spec, &pulsar()).unwrap_err();
+        assert_eq!(
+            (reason, told.as_str()),
+            ("AuthIncomplete", message),
+            "{auth}"
+        );
+    }
+}
+
+#[test]
+fn the_credentials_of_an_issuers_client_have_a_key_by_default() {
+    let spec = json!({ "pulsar": { "auth": {
+        "type": "OAuth2",
+        "oauth2SecretRef": { "name": "s" },
+        "oauth2": { "issuerUrl": "https://i.example.com" },
+    }}});
+    let Auth::OAuth2 { credentials, .. } = checked(spec, &pulsar()).unwrap().pulsar.auth else {
+        panic!("OAuth2 is wanted")
+    };
+    assert_eq!(credentials.key, "credentials.json");
+}
+
+#[test]
 fn renamed_ports_are_found_by_what_they_end_in() {
     let mut brokers = brokers(config_map(json!({}), json!({})));
     brokers.services = vec![

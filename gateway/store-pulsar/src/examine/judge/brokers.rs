@@ -16,10 +16,14 @@ const ENTRY_METADATA: i32 = 18;
 /// What an entry holds beside the batch, at the most, in bytes.
 const ENTRY_OVERHEAD: usize = 10 * 1024;
 
-/// The token file.
+/// The token.
 pub(super) fn token(facts: &Facts) -> Option<Finding> {
     let claims = match facts.token.as_ref()? {
-        Token::Unusable(problem) => return Some(Finding::missing("token", problem.clone())),
+        Token::Unusable(problem) => {
+            let hint = hint(problem, facts).map(|hint| format!(": {hint}"));
+            let text = format!("{problem}{}", hint.unwrap_or_default());
+            return Some(Finding::missing("token", text));
+        }
         Token::Opaque => {
             return Some(Finding::ok(
                 "token",
@@ -35,10 +39,18 @@ pub(super) fn token(facts: &Facts) -> Option<Finding> {
             "token",
             format!("it stands for {role} and expired {} ago", span(now - end)),
         ),
-        Some(end) => Finding::ok(
-            "token",
-            format!("it stands for {role}, for another {}", span(end - now)),
-        ),
+        Some(end) => {
+            let left = span(end - now);
+            let next = if facts.renewed {
+                "; the next one comes by itself"
+            } else {
+                ""
+            };
+            Finding::ok(
+                "token",
+                format!("it stands for {role}, for another {left}{next}"),
+            )
+        }
         None => Finding::ok("token", format!("it stands for {role} and does not expire")),
     })
 }
@@ -80,9 +92,12 @@ fn unreached(subject: &str, url: &str, trouble: &Trouble, facts: &Facts) -> Find
         let what = if facts.token.is_some() {
             "does not accept the token"
         } else {
-            "asks for credentials: give them with --pulsar-token-file"
+            "asks for credentials: give them with --pulsar-token-file or --pulsar-oauth2-issuer"
         };
         return Finding::unreachable(subject, format!("{url} {what} ({text})"));
+    }
+    if let Trouble::NoToken(_) = trouble {
+        return Finding::unreachable(subject, format!("{url} is not asked without a token"));
     }
     match hint(text, facts) {
         Some(hint) => Finding::unreachable(subject, format!("{url}: {hint} ({text})")),

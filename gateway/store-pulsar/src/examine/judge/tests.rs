@@ -82,6 +82,7 @@ fn well() -> Facts {
         admin_url: "http://broker:8080".to_owned(),
         authorities: false,
         token: None,
+        renewed: false,
         greeting: Ok(Greeting {
             server_version: "Pulsar Server".to_owned(),
             protocol_version: 20,
@@ -238,6 +239,29 @@ fn brokers_that_are_not_reached_are_told_with_what_usually_is_the_matter() {
     facts.token = Some(Token::Unusable("token is empty".to_owned()));
     text += &said(&facts);
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn an_issuer_that_gives_no_token_is_told_once_and_nobody_is_asked_without_one() {
+    let mut facts = well();
+    let trouble = "OAuth2 issuer not reached at https://i: invalid peer certificate: UnknownIssuer";
+    facts.token = Some(Token::Unusable(trouble.to_owned()));
+    facts.greeting = Err(Trouble::NoToken(trouble.to_owned()));
+    facts.admin = Err(Trouble::NoToken(trouble.to_owned()));
+    insta::assert_snapshot!(said(&facts));
+}
+
+#[test]
+fn a_token_that_is_renewed_by_itself_is_told_as_such() {
+    let facts = with(|facts, _| {
+        facts.renewed = true;
+        facts.token = Some(Token::Claims(Claims {
+            role: Some("kafka".to_owned()),
+            expires: Some(1_700_000_000 + 300),
+        }));
+    });
+    let told = "it stands for kafka, for another 5 minutes; the next one comes by itself";
+    assert!(said(&facts).contains(told), "{}", said(&facts));
 }
 
 #[test]
