@@ -189,22 +189,7 @@ pub(crate) fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOpt
     PulsarOptions {
         service_url,
         admin_url,
-        authentication: authentication.map(|authentication| match authentication {
-            kop_config::PulsarAuthentication::TokenFile(path) => {
-                PulsarAuthentication::TokenFile(path)
-            }
-            kop_config::PulsarAuthentication::OAuth2(OAuth2Config {
-                issuer_url,
-                credentials_file,
-                audience,
-                scope,
-            }) => PulsarAuthentication::OAuth2 {
-                issuer_url,
-                credentials_file,
-                audience,
-                scope,
-            },
-        }),
+        authentication: authentication.map(pulsar_authentication),
         ca_file,
         tenant,
         namespace,
@@ -216,6 +201,26 @@ pub(crate) fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOpt
         offsets_partitions: OFFSETS_PARTITIONS,
         node_name: format!("kop-gateway-{}", config.node_id),
         topic_defaults: topic_defaults(config),
+    }
+}
+
+fn pulsar_authentication(authentication: kop_config::PulsarAuthentication) -> PulsarAuthentication {
+    match authentication {
+        kop_config::PulsarAuthentication::TokenFile(path) => PulsarAuthentication::TokenFile(path),
+        kop_config::PulsarAuthentication::OAuth2(oauth2) => {
+            let OAuth2Config {
+                issuer_url,
+                credentials_file,
+                audience,
+                scope,
+            } = *oauth2;
+            PulsarAuthentication::OAuth2 {
+                issuer_url,
+                credentials_file,
+                audience,
+                scope,
+            }
+        }
     }
 }
 

@@ -294,6 +294,15 @@ pub struct RawConfig {
 #[error("{0}")]
 pub struct InvalidFile(String);
 
+/// Each setting of the first where it has it, else of the second. A setting that is forgotten in the list
+/// does not compile.
+macro_rules! or {
+    ($stronger:expr, $weaker:expr, [$($setting:ident),* $(,)?]) => {{
+        let Self { $($setting),* } = $weaker;
+        Self { $($setting: $stronger.$setting.or($setting)),* }
+    }};
+}
+
 impl RawConfig {
     /// Reads a TOML text whose keys are the flags' names.
     ///
@@ -316,96 +325,49 @@ impl RawConfig {
     /// Takes from `weaker` what is not set here. A list is taken as a whole or not at all.
     #[must_use]
     pub fn or(self, weaker: Self) -> Self {
-        // No `..`: a new setting that is forgotten here does not compile.
-        let Self {
-            listen,
-            advertise,
-            admin_listen,
-            data_dir,
-            durability,
-            pulsar,
-            pulsar_admin,
-            pulsar_token_file,
-            pulsar_oauth2_issuer,
-            pulsar_oauth2_credentials_file,
-            pulsar_oauth2_audience,
-            pulsar_oauth2_scope,
-            pulsar_ca_file,
-            tenant,
-            namespace,
-            metadata_namespace,
-            entry_format,
-            default_partitions,
-            default_retention_ms,
-            auto_create_topics,
-            node_id,
-            log_format,
-            group_initial_rebalance_delay_ms,
-            group_min_session_timeout_ms,
-            group_max_session_timeout_ms,
-            group_max_size,
-            offsets_retention_minutes,
-            offsets_retention_check_interval_ms,
-            offset_metadata_max_bytes,
-            metrics_max_offsets,
-            max_message_bytes,
-            max_request_bytes,
-            max_memory_bytes,
-            max_connections,
-            max_connections_per_ip,
-            max_requests_in_flight,
-            connection_idle_ms,
-            connection_stall_ms,
-        } = weaker;
-        Self {
-            listen: self.listen.or(listen),
-            advertise: self.advertise.or(advertise),
-            admin_listen: self.admin_listen.or(admin_listen),
-            data_dir: self.data_dir.or(data_dir),
-            durability: self.durability.or(durability),
-            pulsar: self.pulsar.or(pulsar),
-            pulsar_admin: self.pulsar_admin.or(pulsar_admin),
-            pulsar_token_file: self.pulsar_token_file.or(pulsar_token_file),
-            pulsar_oauth2_issuer: self.pulsar_oauth2_issuer.or(pulsar_oauth2_issuer),
-            pulsar_oauth2_credentials_file: self
-                .pulsar_oauth2_credentials_file
-                .or(pulsar_oauth2_credentials_file),
-            pulsar_oauth2_audience: self.pulsar_oauth2_audience.or(pulsar_oauth2_audience),
-            pulsar_oauth2_scope: self.pulsar_oauth2_scope.or(pulsar_oauth2_scope),
-            pulsar_ca_file: self.pulsar_ca_file.or(pulsar_ca_file),
-            tenant: self.tenant.or(tenant),
-            namespace: self.namespace.or(namespace),
-            metadata_namespace: self.metadata_namespace.or(metadata_namespace),
-            entry_format: self.entry_format.or(entry_format),
-            default_partitions: self.default_partitions.or(default_partitions),
-            default_retention_ms: self.default_retention_ms.or(default_retention_ms),
-            auto_create_topics: self.auto_create_topics.or(auto_create_topics),
-            node_id: self.node_id.or(node_id),
-            log_format: self.log_format.or(log_format),
-            group_initial_rebalance_delay_ms: self
-                .group_initial_rebalance_delay_ms
-                .or(group_initial_rebalance_delay_ms),
-            group_min_session_timeout_ms: self
-                .group_min_session_timeout_ms
-                .or(group_min_session_timeout_ms),
-            group_max_session_timeout_ms: self
-                .group_max_session_timeout_ms
-                .or(group_max_session_timeout_ms),
-            group_max_size: self.group_max_size.or(group_max_size),
-            offsets_retention_minutes: self.offsets_retention_minutes.or(offsets_retention_minutes),
-            offsets_retention_check_interval_ms: self
-                .offsets_retention_check_interval_ms
-                .or(offsets_retention_check_interval_ms),
-            offset_metadata_max_bytes: self.offset_metadata_max_bytes.or(offset_metadata_max_bytes),
-            metrics_max_offsets: self.metrics_max_offsets.or(metrics_max_offsets),
-            max_message_bytes: self.max_message_bytes.or(max_message_bytes),
-            max_request_bytes: self.max_request_bytes.or(max_request_bytes),
-            max_memory_bytes: self.max_memory_bytes.or(max_memory_bytes),
-            max_connections: self.max_connections.or(max_connections),
-            max_connections_per_ip: self.max_connections_per_ip.or(max_connections_per_ip),
-            max_requests_in_flight: self.max_requests_in_flight.or(max_requests_in_flight),
-            connection_idle_ms: self.connection_idle_ms.or(connection_idle_ms),
-            connection_stall_ms: self.connection_stall_ms.or(connection_stall_ms),
-        }
+        or!(
+            self,
+            weaker,
+            [
+                listen,
+                advertise,
+                admin_listen,
+                data_dir,
+                durability,
+                pulsar,
+                pulsar_admin,
+                pulsar_token_file,
+                pulsar_oauth2_issuer,
+                pulsar_oauth2_credentials_file,
+                pulsar_oauth2_audience,
+                pulsar_oauth2_scope,
+                pulsar_ca_file,
+                tenant,
+                namespace,
+                metadata_namespace,
+                entry_format,
+                default_partitions,
+                default_retention_ms,
+                auto_create_topics,
+                node_id,
+                log_format,
+                group_initial_rebalance_delay_ms,
+                group_min_session_timeout_ms,
+                group_max_session_timeout_ms,
+                group_max_size,
+                offsets_retention_minutes,
+                offsets_retention_check_interval_ms,
+                offset_metadata_max_bytes,
+                metrics_max_offsets,
+                max_message_bytes,
+                max_request_bytes,
+                max_memory_bytes,
+                max_connections,
+                max_connections_per_ip,
+                max_requests_in_flight,
+                connection_idle_ms,
+                connection_stall_ms,
+            ]
+        )
     }
 }
