@@ -4,7 +4,7 @@ use crate::capture::{self, Kept};
 use crate::process::Process;
 use crate::scratch::{Scratch, free_ports};
 use crate::wait::until;
-use crate::{clients, install};
+use crate::{clients, install, tokens};
 use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -133,6 +133,21 @@ impl Pulsar {
         settings: &[(&str, &str)],
     ) -> Result<Self> {
         Self::start_bare(scratch, version, &[NEEDED, settings].concat(), None)
+    }
+
+    /// As [`start`](Self::start), of a Pulsar that takes tokens as [`tokens`] describes.
+    ///
+    /// # Errors
+    /// Its jars are missing, or it does not become ready.
+    pub fn start_with_tokens(
+        scratch: &Scratch,
+        version: &'static str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let tokens = tokens::settings();
+        let tokens: Vec<_> = tokens.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        let settings = [NEEDED, &tokens, settings].concat();
+        Self::start_bare(scratch, version, &settings, Some(tokens::ADMIN))
     }
 
     /// As [`start`](Self::start), with no settings but those given; `token` is one of a superuser.
@@ -284,6 +299,14 @@ impl Pulsar {
     pub fn stop(mut self) -> Result<()> {
         self.process.signal("TERM")?;
         self.process.wait(Duration::from_secs(60)).map(drop)
+    }
+
+    /// How many lines of its log say `text`.
+    #[must_use]
+    pub fn logged(&self, text: &str) -> usize {
+        self.process.lines(0, |lines| {
+            lines.iter().filter(|line| line.contains(text)).count()
+        })
     }
 
     /// Its version.

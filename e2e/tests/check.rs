@@ -6,14 +6,10 @@ use kop_e2e::clients::curl;
 use kop_e2e::install::{self, PULSAR_NEWEST, PULSAR_OLDEST};
 use kop_e2e::pulsar::Pulsar;
 use kop_e2e::scratch::{Scratch, tell};
+use kop_e2e::tokens::{self, ADMIN};
 use std::process::Command;
 
-/// What the tokens are signed with, as the broker's setting says it.
-const KEY: &str = "data:;base64,a29wLWVuZC10by1lbmQtdGVzdHMtc2lnbi13aXRoLWl0";
-/// A web token for the role `admin`, signed with that key.
-const ADMIN: &str =
-    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZG1pbiJ9.X5XOVQwr4zarW6Ebm2M-BvEC7Cc_0yfNwnM5xPYijy8";
-/// One for `kafka`.
+/// A web token for the role `kafka`.
 const KAFKA: &str =
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJrYWZrYSJ9.NktKZlB_ryI2d4TLn8pNUTX1L9jPWieD-EPZy-vOGwo";
 /// One for `admin` that was signed with another key.
@@ -106,22 +102,8 @@ fn a_pulsar_that_is_set_up_lacks_nothing() {
 #[test]
 fn a_pulsar_as_it_comes_is_told_what_it_lacks_as_far_as_the_role_sees() {
     tell("check-oldest-bare", |scratch| {
-        let client = format!("{{\"token\":\"{ADMIN}\"}}");
-        let settings = [
-            ("authenticationEnabled", "true"),
-            ("authorizationEnabled", "true"),
-            (
-                "authenticationProviders",
-                "org.apache.pulsar.broker.authentication.AuthenticationProviderToken",
-            ),
-            ("tokenSecretKey", KEY),
-            ("superUserRoles", "admin"),
-            (
-                "brokerClientAuthenticationPlugin",
-                "org.apache.pulsar.client.impl.auth.AuthenticationToken",
-            ),
-            ("brokerClientAuthenticationParameters", &client),
-        ];
+        let settings = tokens::settings();
+        let settings: Vec<_> = settings.iter().map(|(k, v)| (*k, v.as_str())).collect();
         let pulsar = Pulsar::start_bare(scratch, PULSAR_OLDEST, &settings, Some(ADMIN))?;
 
         Checked::of_pulsar(&pulsar, &[])?.says(2, &["--pulsar-token-file"])?;

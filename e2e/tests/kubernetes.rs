@@ -1,6 +1,6 @@
 //! One resource makes a running Pulsar speak Kafka, and its deletion gives the brokers back as they were.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use kop_e2e::clients::{Java, Record, kafka_java, kcat_produce, kcat_read};
 use kop_e2e::cluster::Cluster;
 use kop_e2e::scratch::{Scratch, tell};
@@ -31,6 +31,7 @@ fn story(scratch: &Scratch, cluster: &Cluster) -> Result<()> {
     cluster.apply(PULSAR, &kube.join("client.yaml"))?;
     install_operator(cluster)?;
     rolled_out(cluster, "statefulset/pulsar-broker")?;
+    unfit_credentials_are_refused(scratch, cluster)?;
     let before = broker_settings(cluster)?;
     let pod_before = broker_pod(cluster)?;
 
@@ -79,6 +80,56 @@ fn install_operator(cluster: &Cluster) -> Result<()> {
         arguments.extend(["--set", value]);
     }
     cluster.helm(&arguments).map(drop)
+}
+
+/// Credentials that do not fit their type are refused by the API server itself.
+fn unfit_credentials_are_refused(scratch: &Scratch, cluster: &Cluster) -> Result<()> {
+    let file = scratch.data("credentials.yaml");
+    let tried = |auth: &str| {
+        let text = format!(
+            "apiVersion: kop.pulsar.dev/v1alpha1\nkind: KafkaOnPulsar\n\
+             metadata: {{name: credentials}}\nspec:\n  \
+               pulsar: {{serviceUrl: 'pulsar://p:6650', adminUrl: 'http://p:8080', auth: {auth}}}\n  \
+               listeners: [{{name: plain, port: 9092, type: internal}}]\n"
+        );
+        std::fs::write(&file, text)?;
+        let file = file.display().to_string();
+        cluster.kubectl(&["-n", PULSAR, "apply", "--dry-run=server", "-f", &file])
+    };
+    let (secret, issuer) = ("{name: s}", "{issuerUrl: 'https://i/p', audience: a}");
+    tried(&format!(
+        "{{type: OAuth2, oauth2SecretRef: {secret}, oauth2: {issuer}}}"
+    ))?;
+    for (auth, words) in [
+        (
+            format!("{{type: OAuth2, oauth2: {issuer}}}"),
+            "auth OAuth2 needs oauth2SecretRef",
+        ),
+        (
+            format!("{{type: OAuth2, oauth2SecretRef: {secret}}}"),
+            "auth OAuth2 needs oauth2",
+        ),
+        (
+            format!("{{type: Token, tokenSecretRef: {secret}, oauth2: {issuer}}}"),
+            "oauth2 and oauth2SecretRef need auth OAuth2",
+        ),
+        (
+            format!(
+                "{{type: OAuth2, oauth2SecretRef: {secret}, oauth2: {{issuerUrl: 'ftp://i'}}}}"
+            ),
+            "issuerUrl",
+        ),
+        ("{type: Tls}".to_owned(), "Unsupported value"),
+    ] {
+        match tried(&auth) {
+            Ok(said) => bail!("{auth} is taken: {said}"),
+            Err(error) => {
+                let said = format!("{error:#}");
+                ensure!(said.contains(words), "{auth}: {said}");
+            }
+        }
+    }
+    Ok(())
 }
 
 fn rolled_out(cluster: &Cluster, workload: &str) -> Result<()> {

@@ -224,22 +224,7 @@ pub(crate) fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOpt
     PulsarOptions {
         service_url,
         admin_url,
-        authentication: authentication.map(|authentication| match authentication {
-            kop_config::PulsarAuthentication::TokenFile(path) => {
-                PulsarAuthentication::TokenFile(path)
-            }
-            kop_config::PulsarAuthentication::OAuth2(OAuth2Config {
-                issuer_url,
-                credentials_file,
-                audience,
-                scope,
-            }) => PulsarAuthentication::OAuth2 {
-                issuer_url,
-                credentials_file,
-                audience,
-                scope,
-            },
-        }),
+        authentication: authentication.map(pulsar_authentication),
         ca_file,
         tenant,
         namespace,
@@ -253,6 +238,26 @@ pub(crate) fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOpt
         node_name: format!("kop-gateway-{}", config.node_id),
         topic_defaults: topic_defaults(config),
         unused_open: PulsarOptions::UNUSED_OPEN,
+    }
+}
+
+fn pulsar_authentication(authentication: kop_config::PulsarAuthentication) -> PulsarAuthentication {
+    match authentication {
+        kop_config::PulsarAuthentication::TokenFile(path) => PulsarAuthentication::TokenFile(path),
+        kop_config::PulsarAuthentication::OAuth2(oauth2) => {
+            let OAuth2Config {
+                issuer_url,
+                credentials_file,
+                audience,
+                scope,
+            } = *oauth2;
+            PulsarAuthentication::OAuth2 {
+                issuer_url,
+                credentials_file,
+                audience,
+                scope,
+            }
+        }
     }
 }
 

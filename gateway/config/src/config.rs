@@ -86,7 +86,7 @@ pub enum PulsarAuthentication {
     /// File that holds a token; read again when it is needed again.
     TokenFile(PathBuf),
     /// Tokens of an OAuth 2.0 issuer.
-    OAuth2(OAuth2Config),
+    OAuth2(Box<OAuth2Config>),
 }
 
 /// Which OAuth 2.0 issuer gives tokens, and to whom.

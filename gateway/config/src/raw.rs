@@ -296,18 +296,19 @@ pub struct RawConfig {
     pub connection_stall_ms: Option<u32>,
 }
 
-/// What is said first of each field named. No field can be forgotten: both patterns name all.
-macro_rules! or_else {
-    ($stronger:ident, $weaker:ident: $($field:ident),*) => {{
-        let Self { $($field),* } = $weaker;
-        Self { $($field: $stronger.$field.or($field)),* }
-    }};
-}
-
 /// A configuration file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidFile(String);
+
+/// Each setting of the first where it has it, else of the second. A setting that is forgotten in the list
+/// does not compile.
+macro_rules! or {
+    ($stronger:expr, $weaker:expr, [$($setting:ident),* $(,)?]) => {{
+        let Self { $($setting),* } = $weaker;
+        Self { $($setting: $stronger.$setting.or($setting)),* }
+    }};
+}
 
 impl RawConfig {
     /// Reads a TOML text whose keys are the flags' names.
@@ -331,18 +332,50 @@ impl RawConfig {
     /// Takes from `weaker` what is not set here. A list is taken as a whole or not at all.
     #[must_use]
     pub fn or(self, weaker: Self) -> Self {
-        or_else!(self, weaker:
-            listen, advertise, admin_listen, data_dir, durability, pulsar, pulsar_admin,
-            pulsar_token_file, pulsar_oauth2_issuer, pulsar_oauth2_credentials_file,
-            pulsar_oauth2_audience, pulsar_oauth2_scope, pulsar_ca_file, tenant, namespace, metadata_namespace,
-            entry_format, default_partitions, default_retention_ms, auto_create_topics,
-            node_id, log_format, group_initial_rebalance_delay_ms,
-            group_min_session_timeout_ms, group_max_session_timeout_ms, group_max_size,
-            offsets_retention_minutes, offsets_retention_check_interval_ms,
-            offset_metadata_max_bytes, metrics_max_offsets, max_message_bytes,
-            max_request_bytes, max_memory_bytes, tail_cache_bytes, max_connections,
-            max_connections_per_ip, max_requests_in_flight, connection_idle_ms,
-            connection_stall_ms
+        or!(
+            self,
+            weaker,
+            [
+                listen,
+                advertise,
+                admin_listen,
+                data_dir,
+                durability,
+                pulsar,
+                pulsar_admin,
+                pulsar_token_file,
+                pulsar_oauth2_issuer,
+                pulsar_oauth2_credentials_file,
+                pulsar_oauth2_audience,
+                pulsar_oauth2_scope,
+                pulsar_ca_file,
+                tenant,
+                namespace,
+                metadata_namespace,
+                entry_format,
+                default_partitions,
+                default_retention_ms,
+                auto_create_topics,
+                node_id,
+                log_format,
+                group_initial_rebalance_delay_ms,
+                group_min_session_timeout_ms,
+                group_max_session_timeout_ms,
+                group_max_size,
+                offsets_retention_minutes,
+                offsets_retention_check_interval_ms,
+                offset_metadata_max_bytes,
+                metrics_max_offsets,
+                max_message_bytes,
+                max_request_bytes,
+                max_memory_bytes,
+                tail_cache_bytes,
+                max_connections,
+                max_connections_per_ip,
+                max_requests_in_flight,
+                connection_idle_ms,
+                connection_stall_ms,
+            ]
         )
     }
 }

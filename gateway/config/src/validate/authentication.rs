@@ -39,12 +39,12 @@ fn oauth2_config(
         setting: ISSUER,
         needs: CREDENTIALS,
     })?;
-    Ok(PulsarAuthentication::OAuth2(OAuth2Config {
+    Ok(PulsarAuthentication::OAuth2(Box::new(OAuth2Config {
         issuer_url: checked_issuer(issuer_url)?,
         credentials_file,
         audience: not_empty(AUDIENCE, raw.pulsar_oauth2_audience.clone())?,
         scope: not_empty(SCOPE, raw.pulsar_oauth2_scope.clone())?,
-    }))
+    })))
 }
 
 fn checked_issuer(url: String) -> Result<String, ConfigError> {

@@ -232,12 +232,12 @@ fn tokens_of_an_issuer_need_its_url_and_credentials() {
     let StoreConfig::Pulsar(pulsar) = on_pulsar(&given).unwrap().store else {
         panic!("on Pulsar")
     };
-    let expected = PulsarAuthentication::OAuth2(OAuth2Config {
+    let expected = PulsarAuthentication::OAuth2(Box::new(OAuth2Config {
         issuer_url: "https://issuer.example.com/realms/p".to_owned(),
         credentials_file: PathBuf::from("c.json"),
         audience: Some("urn:p".to_owned()),
         scope: Some("a b".to_owned()),
-    });
+    }));
     assert_eq!(pulsar.authentication, Some(expected));
 
     let told = |more: &[&str]| on_pulsar(more).unwrap_err().to_string();

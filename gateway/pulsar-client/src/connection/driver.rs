@@ -38,8 +38,8 @@ const WRITE_PIECES: usize = 64;
 const EVENTS: usize = 128;
 /// How long it is tried to answer a challenge. Brokers wait a minute as they come.
 const ANSWER_WITHIN: Duration = Duration::from_secs(45);
-/// Between two tries of that.
-const ANSWER_PAUSE: Duration = Duration::from_secs(1);
+/// Between two tries of that. They are looks at what there is: who asks an issuer has pauses of its own.
+const ANSWER_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct Driver {
     pub(super) target: Target,

@@ -82,7 +82,7 @@ impl FakeIssuer {
                     asked += 1;
                     tokens(asked - 1)
                 };
-                kept.lock().unwrap().push(request);
+                kept.lock().expect("no holder panics").push(request);
                 let length = body.len();
                 let head = format!(
                     "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n"
@@ -121,7 +121,7 @@ impl FakeIssuer {
 
     /// What it was sent, each request as a whole.
     pub(crate) fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
+        self.requests.lock().expect("no holder panics").clone()
     }
 }
 

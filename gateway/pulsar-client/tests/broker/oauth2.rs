@@ -44,7 +44,7 @@ async fn challenge(wire: &mut Wire) -> Vec<u8> {
     let Command::AuthResponse(answer) = wire.command().await else {
         panic!("no answer")
     };
-    let answer = answer.response.unwrap();
+    let answer = answer.response.expect("credentials");
     assert_eq!(answer.auth_method_name(), "token");
     answer.auth_data().to_vec()
 }
@@ -52,7 +52,7 @@ async fn challenge(wire: &mut Wire) -> Vec<u8> {
 /// Why an issuer that is asked so gives no token. No message tells the secret.
 async fn refusal(options: OAuth2Options) -> OAuth2Error {
     let authentication = Authentication::OAuth2(OAuth2::new(options));
-    let error = soon(authentication.token()).await.unwrap_err();
+    let error = soon(authentication.token()).await.expect_err("no token");
     for said in [format!("{error:?} {authentication:?}"), error.to_string()] {
         assert!(!said.contains(SECRET), "{said}");
     }

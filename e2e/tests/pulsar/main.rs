@@ -1,5 +1,6 @@
 //! The gateway on a real Pulsar: the oldest and the newest version, with and without broker
-//! deduplication, in both entry formats, alone and beside native Pulsar clients. All clients: one choice
+//! deduplication, in both entry formats, alone and beside native Pulsar clients, and where it asks for
+//! tokens. All clients: one choice
 //! of each setting's values with another's; `./test matrix` has them all.
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,6 +16,8 @@ use kop_e2e::story::{self, KafkaServer};
 use kop_e2e::wait::until;
 use std::collections::HashSet;
 use std::time::Duration;
+
+mod oauth2;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const DEDUPLICATION: &[(&str, &str)] = &[("brokerDeduplicationEnabled", "true")];
