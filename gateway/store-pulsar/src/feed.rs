@@ -8,8 +8,13 @@ use tokio::time::Instant;
 
 use crate::admin::Position;
 
-/// Entries of ours in a row before the tail reader is given up.
+/// Entries of ours in a row before the tail reader is given up, however small they are.
 const ENOUGH: u32 = 256;
+/// Bytes of entries of ours in a row that suffice as well: they come back through the broker's dispatch
+/// until then.
+const ENOUGH_BYTES: usize = 2 << 20;
+/// Entries in a row at the least, however large they are: fewer may be a pause of whoever writes between.
+const FEW: u32 = 16;
 /// Longest time between two of them.
 const STEADY: Duration = Duration::from_millis(50);
 /// How long after the last of them it may be that somebody else has written since. What others write then
@@ -20,6 +25,8 @@ const SILENCE: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Feed {
     in_a_row: u32,
+    /// Bytes of these.
+    bytes: usize,
     last: Instant,
     upto: Option<Position>,
 }
@@ -29,19 +36,19 @@ impl Feed {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             in_a_row: 0,
+            bytes: 0,
             last: now,
             upto: None,
         }
     }
 
-    /// An entry of ours stands there, right behind all that is known.
-    pub(crate) fn wrote(&mut self, position: Position, now: Instant) {
-        let steady = now.duration_since(self.last) <= STEADY;
-        self.in_a_row = if steady {
-            self.in_a_row.saturating_add(1)
-        } else {
-            1
-        };
+    /// An entry of ours of so many bytes stands there, right behind all that is known.
+    pub(crate) fn wrote(&mut self, position: Position, bytes: usize, now: Instant) {
+        if now.duration_since(self.last) > STEADY {
+            self.interrupt();
+        }
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
         self.last = now;
         self.upto = Some(position);
     }
@@ -49,11 +56,13 @@ impl Feed {
     /// Somebody else may have written.
     pub(crate) fn interrupt(&mut self) {
         self.in_a_row = 0;
+        self.bytes = 0;
     }
 
     /// Whether a tail reader would bring nothing new.
     pub(crate) fn suffices(&self, now: Instant) -> bool {
-        self.in_a_row >= ENOUGH && now.duration_since(self.last) <= SILENCE
+        let enough = self.in_a_row >= ENOUGH || self.in_a_row >= FEW && self.bytes >= ENOUGH_BYTES;
+        enough && now.duration_since(self.last) <= SILENCE
     }
 
     /// The last entry of ours behind which nothing is known: a tail reader goes on there.
@@ -72,30 +81,42 @@ mod tests {
 
     #[test]
     fn a_steady_writer_suffices_until_it_is_silent_or_somebody_else_writes() {
-        let begin = Instant::now();
-        let mut feed = Feed::new(begin);
-        let mut now = begin;
-        for entry in 0..u64::from(ENOUGH) {
-            assert!(!feed.suffices(now));
-            now += Duration::from_millis(1);
-            feed.wrote(at(entry), now);
+        // Small entries, entries whose bytes are enough first, and few that are large.
+        for (bytes, enough) in [
+            (100, ENOUGH),
+            (32 << 10, 64),
+            (64 << 10, 32),
+            (1 << 20, FEW),
+        ] {
+            let begin = Instant::now();
+            let mut feed = Feed::new(begin);
+            let mut now = begin;
+            for _ in 0..2 {
+                for entry in 0..u64::from(enough) {
+                    assert!(!feed.suffices(now), "{entry} of {bytes} bytes");
+                    now += Duration::from_millis(1);
+                    feed.wrote(at(entry), bytes, now);
+                }
+                assert!(feed.suffices(now), "{enough} of {bytes} bytes");
+                assert!(feed.suffices(now + SILENCE));
+                assert!(!feed.suffices(now + SILENCE + Duration::from_millis(1)));
+                assert_eq!(feed.upto(), Some(at(u64::from(enough) - 1)));
+                // Then all begins again.
+                feed.interrupt();
+            }
         }
-        assert!(feed.suffices(now));
-        assert!(feed.suffices(now + SILENCE));
-        assert!(!feed.suffices(now + SILENCE + Duration::from_millis(1)));
-        assert_eq!(feed.upto(), Some(at(u64::from(ENOUGH) - 1)));
-        feed.interrupt();
-        assert!(!feed.suffices(now));
     }
 
     #[test]
     fn a_slow_writer_never_suffices() {
-        let mut now = Instant::now();
-        let mut feed = Feed::new(now);
-        for entry in 0..u64::from(ENOUGH) * 4 {
-            now += STEADY + Duration::from_millis(1);
-            feed.wrote(at(entry), now);
-            assert!(!feed.suffices(now));
+        for bytes in [100, 4 << 20] {
+            let mut now = Instant::now();
+            let mut feed = Feed::new(now);
+            for entry in 0..u64::from(ENOUGH) * 4 {
+                now += STEADY + Duration::from_millis(1);
+                feed.wrote(at(entry), bytes, now);
+                assert!(!feed.suffices(now));
+            }
         }
     }
 }

@@ -313,6 +313,7 @@ impl Log {
             let mut state = self.state();
             self.note(&mut state, position, span);
             state.times.extend(span.base, span.end, latest(&placed));
+            let bytes = placed.batch.bytes().len();
             if span.base > state.ring.end() && self.is_group_log() {
                 // No tail reader will bring what is missing in between.
                 state.ring.restart(span.base);
@@ -322,7 +323,7 @@ impl Log {
             }
             if span.end <= state.ring.end() {
                 // Here already, or brought by the tail reader before the receipt was.
-                state.feed.wrote(position, Instant::now());
+                state.feed.wrote(position, bytes, Instant::now());
             } else {
                 state.feed.interrupt();
             }
