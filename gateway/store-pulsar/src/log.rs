@@ -296,10 +296,10 @@ impl Log {
         if from == high {
             return Lookup::AtEnd;
         }
-        if state.ring.holds(from) {
-            return Lookup::Held(state.ring.read(from, limit));
+        match state.ring.read(from, limit) {
+            Some(batches) => Lookup::Held(batches),
+            None => Lookup::Stored,
         }
-        Lookup::Stored
     }
 
     /// Whether the batch that holds `offset` is in memory.
