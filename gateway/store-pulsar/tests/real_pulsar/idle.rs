@@ -20,9 +20,21 @@ async fn at_the_broker(name: &TopicName) -> [Vec<String>; 2] {
     let url = format!("{admin}/admin/v2/persistent/public/default/{name}-partition-0/stats");
     let answer = reqwest::get(url).await.unwrap().error_for_status().unwrap();
     let stats: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-    let producers = stats["publishers"].as_array().unwrap().iter();
-    let name = |producer: &Value| producer["producerName"].as_str().unwrap().to_owned();
-    let subscriptions = stats["subscriptions"].as_object().unwrap().keys();
+    let producers = stats.get("publishers").unwrap().as_array().unwrap().iter();
+    let name = |producer: &Value| {
+        producer
+            .get("producerName")
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let subscriptions = stats
+        .get("subscriptions")
+        .unwrap()
+        .as_object()
+        .unwrap()
+        .keys();
     [
         producers.map(name).collect(),
         subscriptions.cloned().collect(),
@@ -143,8 +155,7 @@ async fn another_gateway_takes_an_unused_partition_at_once() {
     }
     let name = new_topic(&first).await;
     let id = first.allocate_producer_ids(1).await.unwrap().start;
-    let mut sequence = 0;
-    for (one, other) in [(&first, &second), (&second, &first)] {
+    for (sequence, (one, other)) in (0..).zip([(&first, &second), (&second, &first)]) {
         let partition = open(one, &name).await;
         let appended = partition.append(idempotent(id, sequence, &["a"])).await;
         let appended = appended.unwrap();
@@ -162,7 +173,6 @@ async fn another_gateway_takes_an_unused_partition_at_once() {
             "{:?}",
             began.elapsed()
         );
-        sequence += 1;
         drop(partition);
         closed(other, &name).await;
     }
@@ -222,7 +232,6 @@ async fn a_partition_that_is_closed_again_and_again_loses_repeats_and_reorders_n
                         .clone()
                         .map(|n| partition.append(idempotent(id, n, &[&text(n)])));
                     let appended = join_all(appends).await;
-                    // The last one once more, by whoever opens it next.
                     drop(partition);
                     let opened = store.metrics().partitions_unused;
                     let pause = async {
@@ -235,6 +244,7 @@ async fn a_partition_that_is_closed_again_and_again_loses_repeats_and_reorders_n
                     for (n, appended) in sequences.zip(appended) {
                         acknowledged.push((appended.unwrap().base_offset.0, text(n)));
                     }
+                    // The last one once more, whoever opens it next.
                     let n = (round + 1) * AT_ONCE - 1;
                     let partition = open(&store, &name).await;
                     let again = partition.append(idempotent(id, n, &[&text(n)])).await;
