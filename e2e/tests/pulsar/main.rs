@@ -66,8 +66,13 @@ fn each_client_does_what_it_can_in_format_kafka_with_three_gateways() {
 fn a_compacted_topic_keeps_the_newest_record_of_each_key() {
     tell("pulsar-compacted", |scratch| {
         let pulsar = Pulsar::start(scratch, PULSAR_NEWEST, &[])?;
-        let mut gateway = Gateway::on_pulsar(scratch, "gateway", &pulsar, "kafka")?;
-        kcat_reads_what_compaction_left(scratch, &pulsar, &gateway)?;
+        let mut gateway = Gateway::on_pulsar(scratch, "first", &pulsar, "kafka")?;
+        kcat_writes_a_table(scratch, &gateway)?;
+        gateway.stop()?;
+        compact_and_remove(&pulsar, "persistent/public/default/table")?;
+        // The first one still had everything in memory.
+        let mut gateway = Gateway::on_pulsar(scratch, "second", &pulsar, "kafka")?;
+        kcat_reads_what_compaction_left(scratch, &gateway)?;
         gateway.stop()
     });
 }
@@ -210,15 +215,12 @@ fn native_consumer_reads_what_kcat_wrote(
     Ok(())
 }
 
-/// A topic that Kafka's tool makes with `cleanup.policy=compact`: when Pulsar has compacted it and removed its
-/// ledgers, kcat reads the newest record of each key at its offset, and comes to the end.
-fn kcat_reads_what_compaction_left(
-    scratch: &Scratch,
-    pulsar: &Pulsar,
-    gateway: &Gateway,
-) -> Result<()> {
-    const KEYS: usize = 100;
-    const ROUNDS: usize = 20;
+/// What kcat writes into the topic that is compacted.
+const KEYS: usize = 100;
+const ROUNDS: usize = 20;
+
+/// Kafka's tool makes the topic; kcat writes each key again and again and deletes half of them.
+fn kcat_writes_a_table(scratch: &Scratch, gateway: &Gateway) -> Result<()> {
     let bootstrap = gateway.bootstrap();
     let mut create = tool("org.apache.kafka.tools.TopicCommand")?;
     create.args(["--bootstrap-server", bootstrap, "--create", "--topic"]);
@@ -247,9 +249,12 @@ fn kcat_reads_what_compaction_left(
     std::fs::write(&file, "no key\n")?;
     let refused = kcat_produce(scratch, "no-key", bootstrap, "table", &file, &[])?;
     ensure!(story::run(refused).is_err(), "a record without a key");
+    Ok(())
+}
 
-    compact_and_remove(pulsar, "persistent/public/default/table")?;
-    let mut reader = kcat_read(scratch, "read-table", bootstrap, "table")?;
+/// The newest record of each key is there, at its offset, and kcat comes to the end.
+fn kcat_reads_what_compaction_left(scratch: &Scratch, gateway: &Gateway) -> Result<()> {
+    let mut reader = kcat_read(scratch, "read-table", gateway.bootstrap(), "table")?;
     reader.succeed(PATIENCE).context("kcat does not end")?;
     let read = story::records(&reader, Record::got);
     let first = KEYS * (ROUNDS - 1);
