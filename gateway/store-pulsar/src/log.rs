@@ -78,6 +78,8 @@ pub(crate) struct Log {
     used: AtomicU64,
     /// Held while the log's start is moved.
     pub(crate) moving_start: tokio::sync::Mutex<()>,
+    /// Held while records are looked through for their times.
+    pub(crate) looking_through: tokio::sync::Mutex<()>,
 }
 
 /// Whether a partition is served.
@@ -166,6 +168,7 @@ impl Log {
             proof: Mutex::new(None),
             used: AtomicU64::new(clock::now_millis()),
             moving_start: tokio::sync::Mutex::default(),
+            looking_through: tokio::sync::Mutex::default(),
         }
     }
 

@@ -14,6 +14,7 @@ mod feeding;
 mod markers;
 mod round_trips;
 mod takeover;
+mod times;
 mod trimming;
 
 use std::time::Duration;
