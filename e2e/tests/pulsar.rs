@@ -56,6 +56,13 @@ fn each_client_does_what_it_can_in_format_kafka_with_three_gateways() {
     });
 }
 
+#[test]
+fn each_client_does_what_it_can_on_the_oldest_pulsar_with_three_gateways() {
+    tell("pulsar-clients-oldest", |scratch| {
+        matrix::on_pulsar(scratch, PULSAR_OLDEST, "pulsar", 3)
+    });
+}
+
 fn both_formats(scratch: &Scratch, pulsar: &Pulsar) -> Result<()> {
     for format in ["pulsar", "kafka"] {
         let mut gateway =
