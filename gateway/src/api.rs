@@ -58,7 +58,7 @@ mod sync_group;
 mod target;
 
 pub(crate) use answer::{Answer, Body, Reply};
-pub(crate) use fetch::sessions::Sessions as FetchSessions;
+pub(crate) use fetch::{late::LateReads, sessions::Sessions as FetchSessions};
 
 /// One request being served, and who sent it.
 #[derive(Debug)]

@@ -7,18 +7,23 @@ use std::{
 
 use kop_config::{Config, HostPort};
 use kop_coordinator::GroupConfig;
+use kop_store::{Fetched, PartitionId, ReadError};
+use kop_wire::Offset;
 use tokio::sync::watch;
 
 use crate::{
-    api::{FetchSessions, init_producer_id::ProducerIds},
+    api::{FetchSessions, LateReads, init_producer_id::ProducerIds},
     budget::Budget,
     cluster::Cluster,
     coordination::Coordination,
     metrics::Metrics,
     partitions::Partitions,
-    store::Store,
+    store::{Store, StorePartition},
     topics::Topics,
 };
+
+/// What a read of a partition brought.
+type ReadOf = (StorePartition, Result<Fetched, ReadError>);
 
 /// One gateway: its configuration, its store, and what it remembers.
 pub(crate) struct Gateway {
@@ -40,6 +45,8 @@ pub(crate) struct Gateway {
     pub(crate) topics: Arc<Topics>,
     /// What clients fetch, so that they need not say it each time.
     pub(crate) fetch_sessions: Mutex<FetchSessions>,
+    /// Reads that were not done when their fetch was answered.
+    pub(crate) late_reads: LateReads<(PartitionId, Offset), ReadOf>,
     /// Producer ids that have been allocated and not yet been given out.
     pub(crate) producer_ids: ProducerIds,
     /// Bytes of requests that are being read or answered.
@@ -86,6 +93,7 @@ impl Gateway {
             partitions: Partitions::default(),
             topics: Arc::default(),
             fetch_sessions: Mutex::default(),
+            late_reads: LateReads::default(),
             producer_ids: ProducerIds::default(),
             request_memory: Budget::new(memory),
             fetch_memory: Budget::new(memory),

@@ -77,6 +77,13 @@ fn a_compacted_topic_keeps_the_newest_record_of_each_key() {
     });
 }
 
+#[test]
+fn each_client_does_what_it_can_on_the_oldest_pulsar_with_three_gateways() {
+    tell("pulsar-clients-oldest", |scratch| {
+        matrix::on_pulsar(scratch, PULSAR_OLDEST, "pulsar", 3)
+    });
+}
+
 fn both_formats(scratch: &Scratch, pulsar: &Pulsar) -> Result<()> {
     for format in ["pulsar", "kafka"] {
         let mut gateway =

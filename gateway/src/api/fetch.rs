@@ -12,9 +12,12 @@ use std::{
 use futures::{StreamExt as _, stream};
 use kop_wire::{
     Offset, TopicName,
-    kafka_protocol::messages::{FetchRequest, fetch_request::FetchTopic},
+    kafka_protocol::{
+        ResponseError,
+        messages::{FetchRequest, fetch_request::FetchTopic},
+    },
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Call,
@@ -25,6 +28,7 @@ use super::{
 mod answer;
 mod contents;
 mod conversation;
+pub(crate) mod late;
 mod read;
 mod session;
 pub(crate) mod sessions;
@@ -39,6 +43,11 @@ use session::Asked;
 const AT_ONCE: usize = 32;
 /// Bytes of records in one answer, whatever the client allows.
 const MOST_BYTES: usize = 8 << 20;
+/// How long opening the partitions of a fetch may take, if that is longer than its client waits. One that is
+/// not open by then goes on being opened, and is there for a later fetch.
+const OPENING: Duration = Duration::from_secs(5);
+/// How much longer than its client waits a fetch may read.
+const READING: Duration = Duration::from_secs(1);
 /// Longest time that a client may let the gateway wait.
 const MOST_WAIT: Duration = Duration::from_secs(300);
 
@@ -66,7 +75,7 @@ pub(super) async fn handle(call: &Call, request: FetchRequest) -> FetchAnswer {
         Err(code) => return FetchAnswer::refused(call.refuse(code)),
     };
     let deadline = began + conversation.wait(wait.min(MOST_WAIT));
-    let wanted = opened(call, asked).await;
+    let wanted = opened(call, asked, deadline.max(began + OPENING)).await;
     let records = waiting::records(call, &wanted, limits, deadline).await;
     conversation.answer(call, wanted, records, committed)
 }
@@ -101,15 +110,17 @@ fn asked(call: &Call, request: &FetchRequest) -> Vec<Asked> {
     all
 }
 
-/// Opens all partitions.
-async fn opened(call: &Call, asked: Vec<Asked>) -> Vec<Wanted> {
+/// Opens all partitions; those that are not open in time are led by nobody yet.
+async fn opened(call: &Call, asked: Vec<Asked>, until: Instant) -> Vec<Wanted> {
     let mut names = HashMap::new();
     for Asked { topic, .. } in &asked {
         if !names.contains_key(topic) {
             names.insert(topic.clone(), call.topic_name(topic).await);
         }
     }
-    let wanted = asked.into_iter().map(|asked| wanted(call, &names, asked));
+    let wanted = asked
+        .into_iter()
+        .map(|asked| wanted(call, &names, asked, until));
     stream::iter(wanted).buffered(AT_ONCE).collect().await
 }
 
@@ -117,11 +128,14 @@ async fn wanted(
     call: &Call,
     names: &HashMap<TopicRef, Result<TopicName, Refusal>>,
     asked: Asked,
+    until: Instant,
 ) -> Wanted {
     let target = async {
         let name = names.get(&asked.topic).expect("all names have been found");
         let name = name.as_ref().map_err(Refusal::clone)?;
-        call.open(name, asked.index, asked.leader_epoch).await
+        let opened = call.open(name, asked.index, asked.leader_epoch);
+        let late = |_| Refusal::from(ResponseError::NotLeaderOrFollower);
+        timeout_at(until, opened).await.map_err(late)?
     };
     Wanted {
         target: target.await,

@@ -78,6 +78,8 @@ pub(crate) struct Log {
     pub(crate) usage: Usage,
     /// Held while the log's start is moved.
     pub(crate) moving_start: tokio::sync::Mutex<()>,
+    /// Held while records are looked through for their times.
+    pub(crate) looking_through: tokio::sync::Mutex<()>,
 }
 
 /// Whether a partition is served.
@@ -171,6 +173,7 @@ impl Log {
             proof: Mutex::new(None),
             usage: Usage::new(),
             moving_start: tokio::sync::Mutex::default(),
+            looking_through: tokio::sync::Mutex::default(),
         }
     }
 

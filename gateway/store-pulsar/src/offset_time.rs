@@ -3,11 +3,13 @@
 //! Timestamps are the applications' and need not rise, so nothing less than having seen the records
 //! tells which one is the first by offset. What was seen once is remembered; batches whose largest
 //! timestamp is earlier are passed over without being unpacked. What is in memory is looked at there,
-//! the rest through one reader.
-use std::sync::Arc;
+//! the rest through one reader. One look through a log goes on at a time, since the next one begins with
+//! what it has learnt; so does one that was not done in time, when its client asks again.
+use std::{sync::Arc, time::Duration};
 
 use kop_store::{ReadError, ReadLimit, TimestampedOffset};
 use kop_wire::{Offset, Timestamp};
+use tokio::time::timeout;
 
 use crate::{
     clock,
@@ -22,11 +24,24 @@ const PIECE: ReadLimit = ReadLimit {
     at_least_one: true,
 };
 
-/// Looks from the first record on that may be of that time.
+/// How long one look may take, and the waiting for another: less than clients wait for an answer.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// The first record of that time or later.
 pub(crate) async fn first_at(
     log: &Arc<Log>,
     time: Timestamp,
 ) -> Result<Option<TimestampedOffset>, ReadError> {
+    let look = async {
+        let _one_at_a_time = log.looking_through.lock().await;
+        look(log, time).await
+    };
+    let late = |_| ReadError::Unavailable("the log is still being looked through for times".into());
+    timeout(LOOK, look).await.map_err(late)?
+}
+
+/// Looks from the first record on that may be of that time.
+async fn look(log: &Arc<Log>, time: Timestamp) -> Result<Option<TimestampedOffset>, ReadError> {
     let end = log.high();
     let mut next = log.start_of(time.0);
     let mut scan = None;

@@ -4,6 +4,7 @@ use futures::future::join_all;
 use kop_store::{Fetched, Partition as _, ReadError, ReadLimit, Watermarks};
 
 use kop_wire::Offset;
+use tokio::time::Instant;
 
 use super::Wanted;
 use crate::{
@@ -23,6 +24,15 @@ pub(super) struct Limits {
     pub(super) min_bytes: usize,
     /// Bytes of all partitions at the most, but for a first batch that is larger.
     pub(super) max_bytes: usize,
+}
+
+/// What a look is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// The partition that has grown, or gone.
+    pub(super) woken: Option<usize>,
+    /// When records that have not come yet are left for another fetch.
+    pub(super) until: Instant,
 }
 
 /// What a look found.
@@ -62,20 +72,16 @@ impl Records {
 
 /// Reads what is there, in the order in which the client names the partitions. A partition whose end
 /// the client has reached is looked at only if it has been `woken`, which may mean that it is gone.
-pub(super) async fn read(
-    call: &Call,
-    wanted: &[Wanted],
-    limits: Limits,
-    woken: Option<usize>,
-) -> Records {
+pub(super) async fn read(call: &Call, wanted: &[Wanted], limits: Limits, look: Look) -> Records {
     let mut partitions: Vec<Result<Found, Refusal>> = wanted.iter().map(at_its_end).collect();
     let behind: Vec<usize> = wanted
         .iter()
         .zip(&partitions)
         .enumerate()
         .filter(|(at, (wanted, found))| {
-            let behind =
-                |found: &Found| found.watermarks.high != wanted.asked.offset || woken == Some(*at);
+            let behind = |found: &Found| {
+                found.watermarks.high != wanted.asked.offset || look.woken == Some(*at)
+            };
             found
                 .as_ref()
                 .is_ok_and(|found| found.diverging.is_none() && behind(found))
@@ -109,7 +115,7 @@ pub(super) async fn read(
         let reads = wave.iter().map(|at| {
             // Only the very first may be larger than what is allowed (KIP-74).
             let at_least_one = bytes == 0 && Some(at) == first;
-            one(call, wanted, *at, fair, at_least_one)
+            one(call, (wanted, *at), look, limit(fair, at_least_one))
         });
         for (at, found) in wave.iter().zip(join_all(reads).await) {
             store(*at, found, &mut bytes);
@@ -120,7 +126,7 @@ pub(super) async fn read(
         if bytes > 0 {
             break;
         }
-        let found = one(call, wanted, at, max_bytes, true).await;
+        let found = one(call, (wanted, at), look, limit(max_bytes, true)).await;
         store(at, found, &mut bytes);
     }
     if let Some(held) = &mut held {
@@ -161,12 +167,18 @@ fn memory(call: &Call, wanted: usize) -> (Option<Share>, usize) {
     (None, SCARCE.min(wanted))
 }
 
+fn limit(max_bytes: usize, at_least_one: bool) -> ReadLimit {
+    ReadLimit {
+        max_bytes,
+        at_least_one,
+    }
+}
+
 async fn one(
     call: &Call,
-    wanted: &[Wanted],
-    at: usize,
-    fair: usize,
-    at_least_one: bool,
+    (wanted, at): (&[Wanted], usize),
+    look: Look,
+    limit: ReadLimit,
 ) -> Result<Found, Refusal> {
     let wanted = wanted.get(at).expect("the index of one of them");
     let Target {
@@ -174,13 +186,27 @@ async fn one(
         partition,
         epoch,
     } = wanted.target.as_ref().map_err(Refusal::clone)?;
-    let limit = ReadLimit {
-        max_bytes: wanted.asked.max_bytes.min(fair),
-        at_least_one,
-    };
     let asked = &wanted.asked;
+    let limit = ReadLimit {
+        max_bytes: asked.max_bytes.min(limit.max_bytes),
+        ..limit
+    };
     let failed = |error| call.unread(id, error);
-    match partition.read(asked.offset, limit).await {
+    let (reads, key) = (&call.gateway.late_reads, (id.clone(), asked.offset));
+    let begin = || {
+        let (partition, offset) = (partition.clone(), asked.offset);
+        async move {
+            let read = partition.read(offset, limit).await;
+            (partition, read)
+        }
+    };
+    let read = match reads.get(key, look.until, begin).await {
+        // It may be of an earlier topic of the name.
+        Some((of, _)) if of.is_over() && !partition.is_over() => return at_its_end(wanted),
+        Some((_, read)) => read,
+        None => return at_its_end(wanted),
+    };
+    match read {
         Ok(Fetched { chunks, watermarks }) => Ok(Found {
             watermarks,
             chunks,

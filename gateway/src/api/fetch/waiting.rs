@@ -6,8 +6,8 @@ use kop_store::Partition as _;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Wanted,
-    read::{Limits, Records, read},
+    READING, Wanted,
+    read::{Limits, Look, Records, read},
 };
 use crate::api::Call;
 
@@ -23,9 +23,12 @@ pub(super) async fn records(
     deadline: Instant,
 ) -> Records {
     let mut draining = call.gateway.draining.clone();
-    let mut woken = None;
+    let mut look = Look {
+        woken: None,
+        until: deadline + READING,
+    };
     loop {
-        let records = read(call, wanted, limits, woken).await;
+        let records = read(call, wanted, limits, look).await;
         let stopping = *draining.borrow_and_update();
         if records.suffice(limits) || stopping || Instant::now() >= deadline {
             return records;
@@ -41,13 +44,13 @@ pub(super) async fn records(
         // What was read too early is read again: holding it would hold its memory.
         drop(records);
         let waiting = Instant::now();
-        woken = first(advanced, deadline, &mut draining).await;
-        if some && woken.is_some() {
+        look.woken = first(advanced, deadline, &mut draining).await;
+        if some && look.woken.is_some() {
             sleep_until(deadline.min(Instant::now() + BETWEEN_LOOKS)).await;
         }
         call.note_wait(waiting.elapsed());
-        if woken.is_none() {
-            return read(call, wanted, limits, None).await;
+        if look.woken.is_none() {
+            return read(call, wanted, limits, look).await;
         }
     }
 }

@@ -16,6 +16,7 @@ mod idle;
 mod markers;
 mod round_trips;
 mod takeover;
+mod times;
 mod trimming;
 
 use std::{sync::Arc, time::Duration};

@@ -88,6 +88,22 @@ async fn ledgers(name: &TopicName) -> usize {
     ledgers.map_or(0, Vec::len)
 }
 
+async fn third_ledger(name: &TopicName) -> u64 {
+    let id = async {
+        loop {
+            let stats = reqwest::get(admin_url(name, "internalStats"))
+                .await
+                .unwrap();
+            let stats: serde_json::Value = stats.json().await.unwrap();
+            let id = stats.pointer("/ledgers/2/ledgerId");
+            if let Some(id) = id.and_then(serde_json::Value::as_u64) {
+                return id;
+            }
+        }
+    };
+    timeout(DEADLINE, id).await.unwrap()
+}
+
 /// A log that is open, with a reader in it, loses its older ledgers and keeps the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_is_open_goes_on_behind_the_ledgers_that_were_trimmed() {
@@ -119,21 +135,7 @@ async fn a_log_that_is_open_goes_on_behind_the_ledgers_that_were_trimmed() {
     };
     assert!(!theirs.read(Offset(0), little).await.unwrap().is_empty());
     // A subscription at the beginning of the third ledger keeps that one, and no other.
-    let third = timeout(DEADLINE, async {
-        loop {
-            let stats = reqwest::get(admin_url(&name, "internalStats"))
-                .await
-                .unwrap();
-            let stats: serde_json::Value = stats.json().await.unwrap();
-            if let Some(id) = stats
-                .pointer("/ledgers/2/ledgerId")
-                .and_then(serde_json::Value::as_u64)
-            {
-                return id;
-            }
-        }
-    });
-    let third = third.await.unwrap();
+    let third = third_ledger(&name).await;
     let position = format!(r#"{{"ledgerId": {third}, "entryId": 0, "partitionIndex": -1}}"#);
     admin(
         reqwest::Method::PUT,
