@@ -8,13 +8,17 @@ use crate::{
 
 /// How often the ledgers are asked for again when entries vanish while they are looked at.
 const ATTEMPTS: usize = 5;
+/// Entries that no reader is given, at the end of a log, which are looked at one by one. Where there are more,
+/// those who read there find out.
+const MOST_HIDDEN: usize = 256;
 
 /// A log's first and last offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) start: Start,
-    /// One past the last record: markers at the end do not count, since no reader is given them. So
-    /// every offset below is either a record or a gap that a record behind it shows.
+    /// One past the last record: markers at the end do not count, nor what a transaction wrote that was
+    /// aborted, since no reader is given them. So every offset below is either a record or a gap that a
+    /// record behind it shows, unless a transaction was open that was then aborted.
     pub(crate) high: i64,
     /// The last entry, marker or not: the next one's offsets follow its index.
     pub(crate) last: Option<Anchor>,
@@ -97,7 +101,9 @@ async fn of(
     let Some(facts) = admin.entry(topic, last).await? else {
         return Ok(None);
     };
-    let index = facts.index.ok_or(DecodeError::NoIndex)?;
+    let Some(index) = index_at(admin, topic, stats, last, facts).await? else {
+        return Ok(None);
+    };
     let stored = if first == last {
         base(facts)?
     } else {
@@ -120,12 +126,43 @@ async fn of(
     }))
 }
 
+/// The index that the log has reached at `position`. Old brokers give the markers that they write themselves
+/// none: then it is that of the entry before.
+async fn index_at(
+    admin: &Admin,
+    topic: &PulsarTopic,
+    stats: &InternalStats,
+    position: Position,
+    facts: EntryFacts,
+) -> Result<Option<i64>, BoundsError> {
+    let (mut position, mut facts) = (position, facts);
+    while facts.index.is_none() && facts.hidden {
+        let Some(before) = stats.before(position) else {
+            return Ok(Some(-1));
+        };
+        position = before;
+        facts = match admin.entry(topic, position).await? {
+            Some(facts) => facts,
+            None => return Ok(None),
+        };
+    }
+    let index = facts.index.ok_or(DecodeError::NoIndex)?;
+    Ok(Some(index))
+}
+
 fn base(facts: EntryFacts) -> Result<i64, DecodeError> {
     facts.base().ok_or(DecodeError::NoIndex)
 }
 
-/// One past the last record at or before `position`; where only markers are left, the first one's
-/// index.
+/// Whether no reader will be given anything at `offset` or behind it of what is stored by now. An open
+/// transaction may yet be committed.
+pub(crate) async fn is_over_at(admin: &Admin, topic: &PulsarTopic, offset: i64) -> bool {
+    let bounds = ask(admin, topic).await;
+    bounds.is_ok_and(|bounds| bounds.high <= offset)
+}
+
+/// One past the last record at or before `position`; where only entries are left that no reader is given,
+/// the first one's index.
 async fn readable_end(
     admin: &Admin,
     topic: &PulsarTopic,
@@ -134,13 +171,15 @@ async fn readable_end(
     facts: EntryFacts,
 ) -> Result<Option<i64>, BoundsError> {
     let (mut position, mut facts) = (position, facts);
+    let mut looked = 0;
     loop {
-        let index = facts.index.ok_or(DecodeError::NoIndex)?;
-        if !facts.marker {
+        if let (false, _) | (true, MOST_HIDDEN) = (facts.hidden, looked) {
+            let index = facts.index.ok_or(DecodeError::NoIndex)?;
             return Ok(Some(index + 1));
         }
+        looked += 1;
         let Some(before) = stats.before(position) else {
-            return Ok(Some(index));
+            return Ok(Some(facts.index.unwrap_or(0)));
         };
         position = before;
         facts = match admin.entry(topic, position).await? {

@@ -23,6 +23,7 @@ mod catalog;
 mod clock;
 mod config;
 mod connect;
+mod damaged;
 mod entry;
 mod examine;
 mod feed;

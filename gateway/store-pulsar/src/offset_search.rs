@@ -11,6 +11,9 @@ use crate::{
 /// Entries that are rather read than searched.
 const NEAR: u64 = 16;
 
+/// Markers in a row that are looked at to find out where they stand.
+const MOST_MARKERS: usize = 256;
+
 /// What is known before the search.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Around {
@@ -29,14 +32,21 @@ pub(crate) async fn find(
 ) -> Result<Option<Position>, AdminError> {
     let ledgers = stats.ledgers();
     let at_or_before = async |position| {
-        let facts = admin.entry(topic, position).await?;
-        // An entry that is gone stands before all that are there; one without index before those
-        // that have one.
-        Ok::<bool, AdminError>(
-            facts
-                .and_then(|facts| facts.base())
-                .is_none_or(|base| base <= offset),
-        )
+        let mut position = position;
+        for _ in 0..MOST_MARKERS {
+            let facts = admin.entry(topic, position).await?;
+            // An entry that is gone stands before all that are there; one without index before those
+            // that have one.
+            let Some(facts) = facts else {
+                return Ok::<bool, AdminError>(true);
+            };
+            match (facts.base(), stats.behind(position)) {
+                // Old brokers give the markers that they write themselves none: the next entry tells.
+                (None, Some(next)) if facts.hidden => position = next,
+                (base, _) => return Ok(base.is_none_or(|base| base <= offset)),
+            }
+        }
+        Ok(true)
     };
     let (mut low, mut high) = (0, ledgers.len());
     while high - low > 1 {

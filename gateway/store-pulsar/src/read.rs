@@ -7,12 +7,12 @@ use std::{
 use bytes::Bytes;
 use kop_store::{ReadError as StoreReadError, ReadLimit};
 use kop_wire::Offset;
-use pulsar_client::{EntryId, Reader, ReaderOptions, ReaderStart};
+use pulsar_client::{EntryId, ReadError, Reader, ReaderOptions, ReaderStart};
 use tokio::time::{Instant, timeout};
 
 use crate::{
     admin::Position,
-    bounds,
+    bounds, damaged,
     entry::{self, DecodeError, Placed, Span},
     log::{Log, position},
     metrics::Metrics,
@@ -29,7 +29,9 @@ const PARKED: usize = 32;
 const PARKED_FOR: Duration = Duration::from_secs(30);
 /// Offsets that are rather read over than searched.
 const NEAR: i64 = 1_000;
-/// How long the first entry of a read, known to exist, may take; and each further one.
+/// How long the first entry of a read, known to exist, may take until it is asked whether it is one that
+/// readers are given; how long then; and each further one.
+const QUIET: Duration = Duration::from_secs(1);
 const FIRST_PATIENCE: Duration = Duration::from_secs(20);
 const NEXT_PATIENCE: Duration = Duration::from_millis(3);
 
@@ -143,14 +145,19 @@ async fn fill(
     let mut chunks = Vec::new();
     let mut size = 0;
     let mut next = from;
+    let mut patience = QUIET;
     loop {
-        let patience = if chunks.is_empty() {
-            FIRST_PATIENCE
-        } else {
-            NEXT_PATIENCE
-        };
         let Some(item) = cursor.next(log, next, patience).await? else {
-            break;
+            if patience != QUIET {
+                break;
+            }
+            if let Some(hidden) = hidden(log, next).await? {
+                next = hidden.base.0 + hidden.batch.header().offsets();
+                chunks.extend(hidden.chunks());
+                break;
+            }
+            patience = FIRST_PATIENCE;
+            continue;
         };
         if item.span.end <= next {
             continue;
@@ -181,6 +188,7 @@ async fn fill(
         }
         size += bytes;
         chunks.extend(parts);
+        patience = NEXT_PATIENCE;
         next = item.span.end;
         log.raise(next);
         if next >= log.high() || log.holds(next) || size >= limit.max_bytes {
@@ -191,8 +199,18 @@ async fn fill(
     Ok(chunks)
 }
 
+/// An empty batch up to the high watermark, where none of that is given to readers: it was written by
+/// transactions that have been aborted since.
+async fn hidden(log: &Log, next: i64) -> Result<Option<Placed>, StoreReadError> {
+    let high = log.high();
+    if !bounds::is_over_at(&log.shared.admin, &log.topic, next).await {
+        return Ok(None);
+    }
+    entry::gap(next, high).map_err(|error| StoreReadError::Unreadable(error.to_string()))
+}
+
 impl Cursor {
-    /// The next entry, `None` where it does not come in time and `next` was reached already.
+    /// The next entry, `None` where it does not come in time and need not.
     async fn next(
         &mut self,
         log: &Log,
@@ -205,8 +223,18 @@ impl Cursor {
         let entry = match timeout(patience, self.reader.next()).await {
             Ok(Ok(Some(entry))) => entry,
             Ok(Ok(None)) => return Ok(None),
+            Ok(Err(ReadError::Damaged {
+                ledger,
+                entry,
+                reason,
+            })) => {
+                return self
+                    .damaged(log, Position { ledger, entry }, reason)
+                    .await
+                    .map(Some);
+            }
             Ok(Err(error)) => return Err(unavailable(log, error)),
-            Err(_) if patience == NEXT_PATIENCE => return Ok(None),
+            Err(_) if patience < FIRST_PATIENCE => return Ok(None),
             Err(error) => return Err(unavailable(log, error)),
         };
         let span = Span::of(&entry.metadata, entry.index)
@@ -215,8 +243,7 @@ impl Cursor {
             log.mismatch(position(&entry), span);
             return Err(StoreReadError::Unavailable("offsets overlap".into()));
         }
-        log.learn(position(&entry), span);
-        self.next = Some(span.end);
+        self.passes(log, position(&entry), span);
         let batches = if span.end <= next {
             Ok(Vec::new())
         } else {
@@ -224,24 +251,48 @@ impl Cursor {
         };
         Ok(Some(Unpacked { span, batches }))
     }
+
+    fn passes(&mut self, log: &Log, position: Position, span: Span) {
+        log.learn(position, span);
+        self.next = Some(span.end);
+    }
+
+    /// The entry at which the reader has ended. Another one goes on behind it.
+    async fn damaged(
+        &mut self,
+        log: &Log,
+        position: Position,
+        reason: String,
+    ) -> Result<Unpacked, StoreReadError> {
+        let error = DecodeError::Damaged(reason);
+        let span = damaged::span(log, position).await;
+        let span = span.map_err(|error| unavailable(log, error))?;
+        let span = span.ok_or_else(|| StoreReadError::Unreadable(error.to_string()))?;
+        self.reader = reader(log, damaged::behind(position)).await?;
+        self.passes(log, position, span);
+        Ok(Unpacked {
+            span,
+            batches: Err(error),
+        })
+    }
 }
 
-async fn open(log: &Log, from: i64) -> Result<Cursor, StoreReadError> {
-    let start = start(log, from).await?;
+async fn reader(log: &Log, start: ReaderStart) -> Result<Reader, StoreReadError> {
     Metrics::add(&log.shared.metrics.readers_opened);
     let options = ReaderOptions {
         receive_bytes_budget: RECEIVE_BYTES,
         ..ReaderOptions::default()
     };
-    let reader = log
-        .shared
-        .client
-        .reader(log.topic.as_str(), start, options)
-        .await
-        .map_err(|error| unavailable(log, error))?;
+    let topic = log.topic.as_str();
+    let opened = log.shared.client.reader(topic, start, options).await;
+    opened.map_err(|error| unavailable(log, error))
+}
+
+async fn open(log: &Log, from: i64) -> Result<Cursor, StoreReadError> {
+    let start = start(log, from).await?;
     Ok(Cursor {
         topic: log.topic.clone(),
-        reader,
+        reader: reader(log, start).await?,
         next: None,
         reached: None,
         pending: None,

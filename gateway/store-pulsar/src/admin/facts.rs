@@ -119,6 +119,21 @@ impl InternalStats {
         })
     }
 
+    /// The entry behind `position`, if there is one.
+    pub(crate) fn behind(&self, position: Position) -> Option<Position> {
+        let ledgers = self.ledgers();
+        let held = ledgers.iter().find(|(id, _)| *id == position.ledger);
+        let entry = position.entry.checked_add(1)?;
+        if held.is_some_and(|(_, entries)| entry < *entries) {
+            return Some(Position { entry, ..position });
+        }
+        let (ledger, _) = ledgers.iter().find(|(id, _)| *id > position.ledger)?;
+        Some(Position {
+            ledger: *ledger,
+            entry: 0,
+        })
+    }
+
     /// A property of the topic itself (of one partition, where it has partitions).
     pub(crate) fn property(&self, name: &str) -> Option<&str> {
         self.properties.as_ref()?.get(name).map(String::as_str)
@@ -138,8 +153,8 @@ pub(crate) struct EntryFacts {
     pub(crate) index: Option<i64>,
     /// Messages in the entry.
     pub(crate) messages: i64,
-    /// Whether it is a marker, which no reader is given.
-    pub(crate) marker: bool,
+    /// Whether it is one that no reader is ever given: a marker, or of a transaction that was aborted.
+    pub(crate) hidden: bool,
 }
 
 impl EntryFacts {
@@ -159,7 +174,8 @@ impl EntryFacts {
         Ok(Self {
             index,
             messages,
-            marker: headers.contains_key("x-pulsar-marker-type"),
+            hidden: headers.contains_key("x-pulsar-marker-type")
+                || (headers.get("x-pulsar-txn-aborted")).is_some_and(|value| value == "true"),
         })
     }
 }
