@@ -17,11 +17,15 @@ const TOO_LARGE: usize = 5 * 1024 * 1024 + 1;
 const LARGE: usize = 4_000_000;
 
 /// The gateway's own limit, which is more than Pulsar takes.
-pub const LIMIT: [&str; 2] = ["--max-message-bytes", "20000000"];
+pub(crate) const LIMIT: [&str; 2] = ["--max-message-bytes", "20000000"];
 
 /// What Pulsar does not take is refused by name although the gateway's limit allows it, without harm to
 /// what is sent with it or behind it; what it takes is read by either client.
-pub fn are_refused_or_read(scratch: &Scratch, pulsar: &Pulsar, gateway: &Gateway) -> Result<()> {
+pub(crate) fn are_refused_or_read(
+    scratch: &Scratch,
+    pulsar: &Pulsar,
+    gateway: &Gateway,
+) -> Result<()> {
     let mut wire = Wire::connect(gateway.bootstrap())?;
     wire.create(TOPIC, 2, &[])?;
     wire.create("small", 1, &[("max.message.bytes", "1000000")])?;

@@ -50,13 +50,13 @@ fn the_oldest_pulsar_is_reached_by_tls() {
 #[test]
 fn transactions_of_the_newest_pulsar_hold_nobody_up() {
     tell("natives-transactions-newest", |scratch| {
-        transactions::hold_nobody_up(scratch, PULSAR_NEWEST, 1)
+        transactions::hold_nobody_up(scratch, PULSAR_NEWEST, true)
     });
 }
 
 #[test]
 fn transactions_of_the_oldest_pulsar_hold_nobody_up() {
     tell("natives-transactions-oldest", |scratch| {
-        transactions::hold_nobody_up(scratch, PULSAR_OLDEST, 0)
+        transactions::hold_nobody_up(scratch, PULSAR_OLDEST, false)
     });
 }

@@ -180,7 +180,11 @@ fn time(number: usize) -> Result<i64> {
 }
 
 /// Both clients write and read, and the document says what came of it.
-pub fn each_reads_the_other(scratch: &Scratch, pulsar: &Pulsar, gateway: &Gateway) -> Result<()> {
+pub(crate) fn each_reads_the_other(
+    scratch: &Scratch,
+    pulsar: &Pulsar,
+    gateway: &Gateway,
+) -> Result<()> {
     let bootstrap = gateway.bootstrap();
     let topics = ["from-kafka:1", "from-pulsar:1"];
     exact::ask(

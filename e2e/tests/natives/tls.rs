@@ -32,7 +32,7 @@ impl Urls {
 
 /// Topics are made and deleted, records written and read, groups commit, all by TLS; and a Pulsar that
 /// no trusted authority vouches for is refused at the start, with what to do.
-pub fn is_spoken_to_pulsar(scratch: &Scratch, version: &'static str) -> Result<()> {
+pub(crate) fn is_spoken_to_pulsar(scratch: &Scratch, version: &'static str) -> Result<()> {
     let authority = Authority::new(scratch, "authority")?;
     let stranger = Authority::new(scratch, "stranger")?;
     let server = authority.sign("broker")?;

@@ -24,7 +24,7 @@ fn messages(prefix: &str, count: usize) -> Vec<String> {
 /// A topic written without the interceptor is refused, and the words that a producer gets name the
 /// setting. Topics written since are served, and one written both before and since is never served with
 /// wrong offsets.
-pub fn topics_are_refused_by_name(scratch: &Scratch) -> Result<()> {
+pub(crate) fn topics_are_refused_by_name(scratch: &Scratch) -> Result<()> {
     let home = Home::new(scratch, "pulsar")?;
     let release = Release::apache(PULSAR_NEWEST);
     let pulsar = Pulsar::start_at(scratch, &home, release, &[(INTERCEPTOR, "")])?;

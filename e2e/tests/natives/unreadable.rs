@@ -19,7 +19,7 @@ const TOPIC: &str = "unreadable";
 const CORRUPT_MESSAGE: i16 = 2;
 
 /// The first partition by offset: values, and `None` where there is an error. The chunks of a message,
-/// a batch of two encrypted ones, two that say to be Kafka batches and are none,
+/// a batch of two encrypted ones, one that says to be a Kafka batch, one that says to be ours, and neither is,
 /// and one whose metadata does not parse.
 const CONTENTS: [Option<&str>; 14] = [
     Some("idempotent 0"),
@@ -69,14 +69,18 @@ fn lines(scratch: &Scratch) -> Result<Vec<String>> {
         said("behind"),
         format!("{} {forged}", said("no batch")),
         format!("{} {named}", said("named like ours")),
-        format!("0 - - x {forged} {}", property("kop.attributes", "many")),
+        format!(
+            "{} {}",
+            said("no batch"),
+            property("kop.attributes", "many")
+        ),
         said("last"),
     ])
 }
 
 /// A fetch meets an error where the message stands, other partitions go on, a consumer that seeks past
 /// it reads on, and an idempotent producer whose past is read through it goes on.
-pub fn cost_their_own_place_only(
+pub(crate) fn cost_their_own_place_only(
     scratch: &Scratch,
     pulsar: &Pulsar,
     gateway: &mut Gateway,

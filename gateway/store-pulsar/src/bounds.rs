@@ -8,9 +8,9 @@ use crate::{
 
 /// How often the ledgers are asked for again when entries vanish while they are looked at.
 const ATTEMPTS: usize = 5;
-/// Entries that no reader is given, at the end of a log, which are looked at one by one. Where there are more,
-/// those who read there find out.
-const MOST_HIDDEN: usize = 256;
+/// Entries that nobody is given, at the end of a log, which are looked at one by one. Where there are more,
+/// those who read there find out; or if they have no index, the log's end is not known.
+const MOST_HIDDEN: usize = 1024;
 
 /// A log's first and last offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,8 +126,8 @@ async fn of(
     }))
 }
 
-/// The index that the log has reached at `position`. Old brokers give the markers that they write themselves
-/// none: then it is that of the entry before.
+/// The index that the log has reached at `position`. Old brokers number neither transactions nor their
+/// markers: then it is that of the entry before.
 async fn index_at(
     admin: &Admin,
     topic: &PulsarTopic,
@@ -136,9 +136,12 @@ async fn index_at(
     facts: EntryFacts,
 ) -> Result<Option<i64>, BoundsError> {
     let (mut position, mut facts) = (position, facts);
-    while facts.index.is_none() && facts.hidden {
+    for _ in 0..MOST_HIDDEN {
+        if facts.index.is_some() || !facts.hidden {
+            break;
+        }
         let Some(before) = stats.before(position) else {
-            return Ok(Some(-1));
+            return Ok(Some(stats.index_on_record().unwrap_or(-1)));
         };
         position = before;
         facts = match admin.entry(topic, position).await? {
@@ -154,11 +157,35 @@ fn base(facts: EntryFacts) -> Result<i64, DecodeError> {
     facts.base().ok_or(DecodeError::NoIndex)
 }
 
-/// Whether no reader will be given anything at `offset` or behind it of what is stored by now. An open
-/// transaction may yet be committed.
-pub(crate) async fn is_over_at(admin: &Admin, topic: &PulsarTopic, offset: i64) -> bool {
-    let bounds = ask(admin, topic).await;
-    bounds.is_ok_and(|bounds| bounds.high <= offset)
+/// What readers are given from an offset on, of what is stored by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// Something.
+    Records,
+    /// Something, it may be, when an open transaction has ended.
+    Undecided,
+    /// Nothing.
+    Nothing,
+}
+
+/// Asks what is ahead of a reader that is given nothing.
+pub(crate) async fn ahead(
+    admin: &Admin,
+    topic: &PulsarTopic,
+    offset: i64,
+) -> Result<Ahead, BoundsError> {
+    let bounds = ask(admin, topic).await?;
+    if bounds.high <= offset {
+        return Ok(Ahead::Nothing);
+    }
+    let last = match bounds.last {
+        Some(last) => admin.entry(topic, last.position).await?,
+        None => None,
+    };
+    Ok(match last {
+        Some(last) if last.undecided => Ahead::Undecided,
+        _ => Ahead::Records,
+    })
 }
 
 /// One past the last record at or before `position`; where only entries are left that no reader is given,
@@ -179,7 +206,8 @@ async fn readable_end(
         }
         looked += 1;
         let Some(before) = stats.before(position) else {
-            return Ok(Some(facts.index.unwrap_or(0)));
+            let reached = stats.index_on_record().map_or(0, |index| index + 1);
+            return Ok(Some(facts.index.unwrap_or(reached).max(0)));
         };
         position = before;
         facts = match admin.entry(topic, position).await? {

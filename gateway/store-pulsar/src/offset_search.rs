@@ -11,8 +11,8 @@ use crate::{
 /// Entries that are rather read than searched.
 const NEAR: u64 = 16;
 
-/// Markers in a row that are looked at to find out where they stand.
-const MOST_MARKERS: usize = 256;
+/// Entries without index in a row that are looked at to find out where they stand.
+const MOST_HIDDEN: usize = 256;
 
 /// What is known before the search.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,20 +33,27 @@ pub(crate) async fn find(
     let ledgers = stats.ledgers();
     let at_or_before = async |position| {
         let mut position = position;
-        for _ in 0..MOST_MARKERS {
+        for _ in 0..MOST_HIDDEN {
             let facts = admin.entry(topic, position).await?;
             // An entry that is gone stands before all that are there; one without index before those
             // that have one.
             let Some(facts) = facts else {
                 return Ok::<bool, AdminError>(true);
             };
-            match (facts.base(), stats.behind(position)) {
-                // Old brokers give the markers that they write themselves none: the next entry tells.
-                (None, Some(next)) if facts.hidden => position = next,
-                (base, _) => return Ok(base.is_none_or(|base| base <= offset)),
+            if let Some(base) = facts.base() {
+                return Ok(base <= offset);
+            }
+            if !facts.hidden {
+                return Ok(true);
+            }
+            // Old brokers number neither transactions nor their markers: the next entry tells.
+            match stats.behind(position) {
+                Some(next) => position = next,
+                None => return Ok(false),
             }
         }
-        Ok(true)
+        // Then the search goes on before them, where it cannot miss the offset.
+        Ok(false)
     };
     let (mut low, mut high) = (0, ledgers.len());
     while high - low > 1 {

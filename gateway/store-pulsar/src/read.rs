@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     admin::Position,
-    bounds, damaged,
+    bounds::{self, Ahead},
+    damaged,
     entry::{self, DecodeError, Placed, Span},
     log::{Log, position},
     metrics::Metrics,
@@ -151,10 +152,18 @@ async fn fill(
             if patience != QUIET {
                 break;
             }
-            if let Some(hidden) = hidden(log, next).await? {
-                next = hidden.base.0 + hidden.batch.header().offsets();
-                chunks.extend(hidden.chunks());
-                break;
+            let high = log.high();
+            let ahead = bounds::ahead(&log.shared.admin, &log.topic, next).await;
+            match ahead.map_err(|error| unavailable(log, error))? {
+                Ahead::Records => {}
+                // As at the end: whoever asks again may be given more.
+                Ahead::Undecided => break,
+                // Transactions wrote it that have been aborted since.
+                Ahead::Nothing => {
+                    chunks.extend(covered(next, high)?.iter().flat_map(Placed::chunks));
+                    next = next.max(high);
+                    break;
+                }
             }
             patience = FIRST_PATIENCE;
             continue;
@@ -177,8 +186,7 @@ async fn fill(
                 return Err(StoreReadError::Unreadable(text));
             }
         };
-        let gap = entry::gap(next, item.span.base)
-            .map_err(|error| StoreReadError::Unreadable(error.to_string()))?;
+        let gap = covered(next, item.span.base)?;
         let parts: Vec<Bytes> = gap.iter().chain(batches).flat_map(Placed::chunks).collect();
         let bytes: usize = parts.iter().map(Bytes::len).sum();
         let progress = limit.at_least_one && chunks.is_empty();
@@ -199,14 +207,8 @@ async fn fill(
     Ok(chunks)
 }
 
-/// An empty batch up to the high watermark, where none of that is given to readers: it was written by
-/// transactions that have been aborted since.
-async fn hidden(log: &Log, next: i64) -> Result<Option<Placed>, StoreReadError> {
-    let high = log.high();
-    if !bounds::is_over_at(&log.shared.admin, &log.topic, next).await {
-        return Ok(None);
-    }
-    entry::gap(next, high).map_err(|error| StoreReadError::Unreadable(error.to_string()))
+fn covered(next: i64, end: i64) -> Result<Option<Placed>, StoreReadError> {
+    entry::gap(next, end).map_err(|error| StoreReadError::Unreadable(error.to_string()))
 }
 
 impl Cursor {
@@ -220,22 +222,27 @@ impl Cursor {
         if let Some(pending) = self.pending.take() {
             return Ok(Some(pending));
         }
-        let entry = match timeout(patience, self.reader.next()).await {
-            Ok(Ok(Some(entry))) => entry,
-            Ok(Ok(None)) => return Ok(None),
-            Ok(Err(ReadError::Damaged {
-                ledger,
-                entry,
-                reason,
-            })) => {
-                return self
-                    .damaged(log, Position { ledger, entry }, reason)
-                    .await
-                    .map(Some);
+        let entry = loop {
+            let entry = match timeout(patience, self.reader.next()).await {
+                Ok(Ok(Some(entry))) => entry,
+                Ok(Ok(None)) => return Ok(None),
+                Ok(Err(ReadError::Damaged {
+                    ledger,
+                    entry,
+                    reason,
+                })) => {
+                    let position = Position { ledger, entry };
+                    return self.damaged(log, position, reason).await.map(Some);
+                }
+                Ok(Err(error)) => return Err(unavailable(log, error)),
+                Err(_) if patience < FIRST_PATIENCE => return Ok(None),
+                Err(error) => return Err(unavailable(log, error)),
+            };
+            if entry.index.is_some() {
+                break entry;
             }
-            Ok(Err(error)) => return Err(unavailable(log, error)),
-            Err(_) if patience < FIRST_PATIENCE => return Ok(None),
-            Err(error) => return Err(unavailable(log, error)),
+            // It has no offset at which anyone could be given it.
+            damaged::tell(log, position(&entry), &DecodeError::NoIndex);
         };
         let span = Span::of(&entry.metadata, entry.index)
             .map_err(|error| StoreReadError::Unreadable(error.to_string()))?;

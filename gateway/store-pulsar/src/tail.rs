@@ -8,7 +8,8 @@ use tokio::time::sleep;
 use crate::{
     admin::Position,
     damaged,
-    log::{Gone, Life, Log},
+    entry::DecodeError,
+    log::{Gone, Life, Log, position},
     metrics::Metrics,
 };
 
@@ -127,6 +128,9 @@ async fn entries(log: &Log, mut reader: Reader, next: &mut ReaderStart) -> Ended
     loop {
         match reader.next().await {
             Ok(Some(entry)) => {
+                if entry.index.is_none() {
+                    damaged::tell(log, position(&entry), &DecodeError::NoIndex);
+                }
                 log.observed(&entry);
                 *next = ReaderStart::At(entry.id);
                 if log.feeds_itself() {

@@ -153,8 +153,11 @@ pub(crate) struct EntryFacts {
     pub(crate) index: Option<i64>,
     /// Messages in the entry.
     pub(crate) messages: i64,
-    /// Whether it is one that no reader is ever given: a marker, or of a transaction that was aborted.
+    /// Whether it is one that no Kafka client is ever given: a marker, of a transaction that was aborted, or
+    /// of any in versions of Pulsar that number none of them.
     pub(crate) hidden: bool,
+    /// Whether an open transaction wrote it or stands before it: until that ends, no reader is given it.
+    pub(crate) undecided: bool,
 }
 
 impl EntryFacts {
@@ -171,11 +174,14 @@ impl EntryFacts {
         {
             return Err("entry index or number of messages out of range".to_owned());
         }
+        let is = |name| headers.get(name).is_some_and(|value| value == "true");
         Ok(Self {
             index,
             messages,
             hidden: headers.contains_key("x-pulsar-marker-type")
-                || (headers.get("x-pulsar-txn-aborted")).is_some_and(|value| value == "true"),
+                || is("x-pulsar-txn-aborted")
+                || index.is_none() && headers.contains_key("x-pulsar-txnid-most-bits"),
+            undecided: is("x-pulsar-txn-uncommitted"),
         })
     }
 }

@@ -62,6 +62,7 @@ fn markers_and_what_was_aborted_are_hidden() {
         EntryFacts::from_headers(&headers).unwrap().hidden
     };
     assert!(hidden("x-pulsar-marker-type", "22"));
+    assert!(hidden("x-pulsar-txnid-most-bits", "0"));
     assert!(hidden("x-pulsar-txn-aborted", "true"));
     assert!(!hidden("x-pulsar-txn-aborted", "false"));
     assert!(!hidden("x-pulsar-txn-uncommitted", "true"));

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::{
     admin::{AdminError, EntryFacts, InternalStats, Position},
-    bounds::{self, Anchor},
+    bounds::{self, Ahead, Anchor},
     clock, damaged,
     entry::{Span, producer_batches},
     log::{Log, position},
@@ -438,10 +438,11 @@ async fn is_all(log: &Log, start: ReaderStart, reached: Option<i64>) -> Result<b
         (None, _) => Some(log.stored_start()),
         (reached, _) => reached,
     };
-    match reached {
-        Some(reached) => Ok(bounds::is_over_at(admin, &log.topic, reached).await),
-        None => Ok(false),
-    }
+    let Some(reached) = reached else {
+        return Ok(false);
+    };
+    let ahead = bounds::ahead(admin, &log.topic, reached).await;
+    Ok(ahead.is_ok_and(|ahead| ahead == Ahead::Nothing))
 }
 
 async fn next(
