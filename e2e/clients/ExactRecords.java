@@ -19,6 +19,7 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
@@ -33,6 +34,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * write  BOOTSTRAP TOPIC FILE           acked PARTITION OFFSET, in the order of the file
  * read   BOOTSTRAP TOPIC…               TOPIC at PARTITION OFFSET RECORD, all there is; before it, for each partition,
  *                                       TOPIC begin PARTITION OFFSET and TOPIC end PARTITION OFFSET
+ * skip   BOOTSTRAP TOPIC…               as read, but where the client refuses what is there, TOPIC refused PARTITION OFFSET,
+ *                                       and on behind that offset
  * assign BOOTSTRAP TOPIC GROUP COUNT    as read, but without joining, from where the group has committed on (else from
  *                                       0), COUNT records of each partition, which it then commits, with a text
  * texts  BOOTSTRAP GROUP:TOPIC…         GROUP TOPIC PARTITION OFFSET TEXT: what the group has committed
@@ -50,7 +53,8 @@ public final class ExactRecords {
         switch (args[0]) {
             case "create" -> create(args[1], rest(args, 2), out);
             case "write" -> write(args[1], args[2], Path.of(args[3]), out);
-            case "read" -> read(args[1], rest(args, 2), out);
+            case "read" -> read(args[1], rest(args, 2), false, out);
+            case "skip" -> read(args[1], rest(args, 2), true, out);
             case "assign" -> assign(args[1], args[2], args[3], Integer.parseInt(args[4]), out);
             case "texts" -> texts(args[1], rest(args, 2), out);
             default -> throw new IllegalArgumentException(args[0]);
@@ -126,7 +130,7 @@ public final class ExactRecords {
                 .collect(Collectors.toList());
     }
 
-    private static void read(String bootstrap, List<String> topics, StringBuilder out) {
+    private static void read(String bootstrap, List<String> topics, boolean skip, StringBuilder out) {
         try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap, null)) {
             for (String topic : topics) {
                 for (TopicPartition partition : partitions(consumer, topic)) {
@@ -138,7 +142,16 @@ public final class ExactRecords {
                     consumer.assign(only);
                     consumer.seek(partition, begin);
                     while (consumer.position(partition) < end) {
-                        consumer.poll(POLL).forEach(record -> say(record, out));
+                        try {
+                            consumer.poll(POLL).forEach(record -> say(record, out));
+                        } catch (KafkaException refused) {
+                            if (!skip) {
+                                throw refused;
+                            }
+                            long at = consumer.position(partition);
+                            out.append(topic).append(" refused ").append(partition.partition()).append(' ').append(at).append('\n');
+                            consumer.seek(partition, at + 1);
+                        }
                     }
                 }
             }

@@ -80,8 +80,22 @@ impl Gateway {
         more: &[&str],
     ) -> Result<Self> {
         let (service, admin) = (pulsar.service_url(), pulsar.admin_url());
-        let store = ["--pulsar", &service, "--pulsar-admin", &admin];
-        let arguments = [&store[..], &["--entry-format", format], more].concat();
+        let more = [&["--entry-format", format], more].concat();
+        Self::on_pulsar_at(scratch, name, (&service, &admin), &more)
+    }
+
+    /// On the Pulsar with these URLs, its service's and its admin service's.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn on_pulsar_at(
+        scratch: &Scratch,
+        name: &str,
+        (service, admin): (&str, &str),
+        more: &[&str],
+    ) -> Result<Self> {
+        let store = ["--pulsar", service, "--pulsar-admin", admin];
+        let arguments = [&store[..], more].concat();
         Self::start(&install::binary("kop-gateway")?, scratch, name, &arguments)
     }
 

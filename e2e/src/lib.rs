@@ -4,6 +4,7 @@
 //! A part that is missing makes a test fail and say how to get it; nothing is skipped.
 
 pub mod apache_kafka;
+pub mod authority;
 pub mod bench;
 pub mod capture;
 pub mod chaos;
@@ -17,6 +18,7 @@ pub mod issuer;
 pub mod kop;
 pub mod load;
 pub mod matrix;
+pub mod native;
 pub mod process;
 pub mod pulsar;
 pub mod random;

@@ -270,6 +270,14 @@ impl StorePartition {
         }
     }
 
+    /// Whether the handle is of no use any more while the partition may be: it is to be opened anew.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Embedded(_) => false,
+            Self::Pulsar(partition) => partition.is_over(),
+        }
+    }
+
     /// Has the partition ready for the appends that will come.
     pub(crate) fn prepare(&self) {
         match self {

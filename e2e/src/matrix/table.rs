@@ -1,4 +1,4 @@
-//! The tables of `docs/clients.md`, written from what was seen.
+//! Tables of the documents, written from what was seen.
 
 use super::{Cell, Column};
 use crate::install;
@@ -7,23 +7,29 @@ use std::fmt::Write as _;
 
 const FILE: &str = "docs/clients.md";
 
-/// Compares the table named `target` of the file with what was seen; with `UPDATE` in the environment,
-/// writes it.
+/// Compares the table named `target` of `docs/clients.md` with what was seen; with `UPDATE` in the
+/// environment, writes it.
 ///
 /// # Errors
 /// The file has no such table, or another one.
 pub fn check(target: &str, rows: &[&str], columns: &[Column]) -> Result<()> {
-    let path = install::checkout().join(FILE);
-    let text = std::fs::read_to_string(&path).context(FILE)?;
-    let seen = put(&text, target, &render(target, rows, columns)?)?;
+    stands(FILE, target, &render(target, rows, columns)?)
+}
+
+/// As [`check`], of a table in any file.
+///
+/// # Errors
+/// The file has no such table, or another one.
+pub fn stands(file: &str, target: &str, table: &str) -> Result<()> {
+    let path = install::checkout().join(file);
+    let text = std::fs::read_to_string(&path).with_context(|| file.to_owned())?;
+    let seen = put(&text, target, table).with_context(|| file.to_owned())?;
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, seen).context(FILE)?;
-        return Ok(());
+        return std::fs::write(&path, seen).with_context(|| file.to_owned());
     }
     ensure!(
         text == seen,
-        "{FILE} does not say what was seen; with UPDATE=1 this test writes it. Seen:\n{}",
-        render(target, rows, columns)?
+        "{file} does not say what was seen; with UPDATE=1 this test writes it. Seen:\n{table}"
     );
     Ok(())
 }
@@ -37,10 +43,8 @@ fn put(text: &str, target: &str, table: &str) -> Result<String> {
     let [begin, end] = &marks;
     let (before, rest) = text
         .split_once(begin)
-        .with_context(|| format!("no {begin} in {FILE}"))?;
-    let (_, after) = rest
-        .split_once(end)
-        .with_context(|| format!("no {end} in {FILE}"))?;
+        .with_context(|| format!("no {begin}"))?;
+    let (_, after) = rest.split_once(end).with_context(|| format!("no {end}"))?;
     Ok(format!("{before}{begin}{table}{end}{after}"))
 }
 

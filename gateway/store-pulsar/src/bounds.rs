@@ -8,13 +8,17 @@ use crate::{
 
 /// How often the ledgers are asked for again when entries vanish while they are looked at.
 const ATTEMPTS: usize = 5;
+/// Entries that nobody is given, at the end of a log, which are looked at one by one. Where there are more,
+/// those who read there find out; or if they have no index, the log's end is not known.
+const MOST_HIDDEN: usize = 1024;
 
 /// A log's first and last offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) start: Start,
-    /// One past the last record: markers at the end do not count, since no reader is given them. So
-    /// every offset below is either a record or a gap that a record behind it shows.
+    /// One past the last record: markers at the end do not count, nor what a transaction wrote that was
+    /// aborted, since no reader is given them. So every offset below is either a record or a gap that a
+    /// record behind it shows, unless a transaction was open that was then aborted.
     pub(crate) high: i64,
     /// The last entry, marker or not: the next one's offsets follow its index.
     pub(crate) last: Option<Anchor>,
@@ -138,7 +142,9 @@ async fn of(
     let (Some(oldest), Some(facts)) = (oldest, facts) else {
         return Ok(None);
     };
-    let index = facts.index.ok_or(DecodeError::NoIndex)?;
+    let Some(index) = index_at(admin, topic, stats, last, facts).await? else {
+        return Ok(None);
+    };
     let stored = base(oldest)?;
     let Some(high) = readable_end(admin, topic, stats, last, facts).await? else {
         return Ok(None);
@@ -155,12 +161,70 @@ async fn of(
     }))
 }
 
+/// The index that the log has reached at `position`. Old brokers number neither transactions nor their
+/// markers: then it is that of the entry before.
+async fn index_at(
+    admin: &Admin,
+    topic: &PulsarTopic,
+    stats: &InternalStats,
+    position: Position,
+    facts: EntryFacts,
+) -> Result<Option<i64>, BoundsError> {
+    let (mut position, mut facts) = (position, facts);
+    for _ in 0..MOST_HIDDEN {
+        if facts.index.is_some() || !facts.hidden {
+            break;
+        }
+        let Some(before) = stats.before(position) else {
+            return Ok(Some(stats.index_on_record().unwrap_or(-1)));
+        };
+        position = before;
+        facts = match admin.entry(topic, position).await? {
+            Some(facts) => facts,
+            None => return Ok(None),
+        };
+    }
+    let index = facts.index.ok_or(DecodeError::NoIndex)?;
+    Ok(Some(index))
+}
+
 fn base(facts: EntryFacts) -> Result<i64, DecodeError> {
     facts.base().ok_or(DecodeError::NoIndex)
 }
 
-/// One past the last record at or before `position`; where only markers are left, the first one's
-/// index.
+/// What readers are given from an offset on, of what is stored by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// Something.
+    Records,
+    /// Something, it may be, when an open transaction has ended.
+    Undecided,
+    /// Nothing.
+    Nothing,
+}
+
+/// Asks what is ahead of a reader that is given nothing.
+pub(crate) async fn ahead(
+    admin: &Admin,
+    topic: &PulsarTopic,
+    offset: i64,
+) -> Result<Ahead, BoundsError> {
+    let bounds = ask(admin, topic).await?;
+    if bounds.high <= offset {
+        return Ok(Ahead::Nothing);
+    }
+    let last = match bounds.last {
+        Some(last) => admin.entry(topic, last.position).await?,
+        None => None,
+    };
+    Ok(match last {
+        Some(last) if last.undecided => Ahead::Undecided,
+        _ => Ahead::Records,
+    })
+}
+
+/// One past the last record at or before `position`; where only entries are left that no reader is given,
+/// the first one's index.
 async fn readable_end(
     admin: &Admin,
     topic: &PulsarTopic,
@@ -169,13 +233,16 @@ async fn readable_end(
     facts: EntryFacts,
 ) -> Result<Option<i64>, BoundsError> {
     let (mut position, mut facts) = (position, facts);
+    let mut looked = 0;
     loop {
-        let index = facts.index.ok_or(DecodeError::NoIndex)?;
-        if !facts.marker {
+        if let (false, _) | (true, MOST_HIDDEN) = (facts.hidden, looked) {
+            let index = facts.index.ok_or(DecodeError::NoIndex)?;
             return Ok(Some(index + 1));
         }
+        looked += 1;
         let Some(before) = stats.before(position) else {
-            return Ok(Some(index));
+            let reached = stats.index_on_record().map_or(0, |index| index + 1);
+            return Ok(Some(facts.index.unwrap_or(reached).max(0)));
         };
         position = before;
         facts = match admin.entry(topic, position).await? {

@@ -32,7 +32,7 @@ pub enum ConnectError {
         source: std::io::Error,
     },
     /// The admin API does not answer, or refuses.
-    #[error("pulsar's admin API at {url}")]
+    #[error("pulsar's admin API at {url}{}", hint(.source))]
     Admin {
         /// Where it was looked for.
         url: String,
@@ -41,7 +41,7 @@ pub enum ConnectError {
         source: AdminError,
     },
     /// The binary protocol does not answer, or refuses.
-    #[error("pulsar at {url}")]
+    #[error("pulsar at {url}{}", hint(.source))]
     Pulsar {
         /// Where it was looked for.
         url: String,
@@ -69,6 +69,17 @@ pub enum ConnectError {
         #[source]
         source: AdminError,
     },
+}
+
+/// What to do where the words of a failed connection say no more than that TLS failed.
+fn hint(error: &(dyn std::error::Error + 'static)) -> &'static str {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    if causes.any(|cause| cause.to_string().contains("UnknownIssuer")) {
+        ", whose certificate no trusted authority has signed (give the PEM file of the one that did with \
+         --pulsar-ca-file)"
+    } else {
+        ""
+    }
 }
 
 /// The two ways to Pulsar, and what both say of us.

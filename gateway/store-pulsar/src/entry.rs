@@ -135,6 +135,9 @@ pub(crate) enum DecodeError {
     /// Our own properties are damaged.
     #[error("damaged property {0}")]
     Property(&'static str),
+    /// Its bytes are no entry.
+    #[error("the entry is damaged: {0}")]
+    Damaged(String),
     /// It unpacks to more than is held in memory at once.
     #[error("the entry unpacks to more than {MAX_OUTPUT} bytes")]
     TooLarge,

@@ -25,6 +25,7 @@ mod clock;
 mod compaction;
 mod config;
 mod connect;
+mod damaged;
 mod entry;
 mod examine;
 mod feed;

@@ -440,6 +440,17 @@ impl Log {
         self.raise(span.end);
     }
 
+    /// An entry that cannot be taken apart stands behind all that was read before.
+    pub(crate) fn unreadable(&self, position: Position, span: Span) {
+        let mut state = self.state();
+        self.note(&mut state, position, span);
+        if span.end > state.ring.end() {
+            state.ring.restart(span.end);
+        }
+        drop(state);
+        self.raise(span.end);
+    }
+
     /// Remembers where an entry stands.
     pub(crate) fn learn(&self, position: Position, span: Span) {
         self.note(&mut self.state(), position, span);

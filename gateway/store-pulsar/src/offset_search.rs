@@ -11,6 +11,9 @@ use crate::{
 /// Entries that are rather read than searched.
 const NEAR: u64 = 16;
 
+/// Entries without index in a row that are looked at to find out where they stand.
+const MOST_HIDDEN: usize = 256;
+
 /// What is known before the search.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Around {
@@ -29,14 +32,28 @@ pub(crate) async fn find(
 ) -> Result<Option<Position>, AdminError> {
     let ledgers = stats.ledgers();
     let at_or_before = async |position| {
-        let facts = admin.entry(topic, position).await?;
-        // An entry that is gone stands before all that are there; one without index before those
-        // that have one.
-        Ok::<bool, AdminError>(
-            facts
-                .and_then(|facts| facts.base())
-                .is_none_or(|base| base <= offset),
-        )
+        let mut position = position;
+        for _ in 0..MOST_HIDDEN {
+            let facts = admin.entry(topic, position).await?;
+            // An entry that is gone stands before all that are there; one without index before those
+            // that have one.
+            let Some(facts) = facts else {
+                return Ok::<bool, AdminError>(true);
+            };
+            if let Some(base) = facts.base() {
+                return Ok(base <= offset);
+            }
+            if !facts.hidden {
+                return Ok(true);
+            }
+            // Old brokers number neither transactions nor their markers: the next entry tells.
+            match stats.behind(position) {
+                Some(next) => position = next,
+                None => return Ok(false),
+            }
+        }
+        // Then the search goes on before them, where it cannot miss the offset.
+        Ok(false)
     };
     let (mut low, mut high) = (0, ledgers.len());
     while high - low > 1 {

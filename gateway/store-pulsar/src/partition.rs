@@ -184,6 +184,12 @@ impl PulsarPartition {
         }
     }
 
+    /// Whether the log has ended, and the partition is to be opened anew.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.log.is_over()
+    }
+
     /// Has the partition owned before the first append comes, which then need not wait for it.
     pub fn prepare(&self) {
         self.log.usage.touch();

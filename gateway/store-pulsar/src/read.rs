@@ -9,12 +9,13 @@ use std::{
 
 use bytes::Bytes;
 use kop_store::{ReadError as StoreReadError, ReadLimit, Watermarks};
-use pulsar_client::{EntryId, Reader, ReaderOptions, ReaderStart};
+use pulsar_client::{EntryId, ReadError, Reader, ReaderOptions, ReaderStart};
 use tokio::time::{Instant, timeout};
 
 use crate::{
     admin::Position,
-    bounds,
+    bounds::{self, Ahead},
+    damaged,
     entry::{self, DecodeError, Placed, Span},
     log::{Log, position},
     metrics::Metrics,
@@ -35,7 +36,9 @@ const PARKED: usize = 32;
 const PARKED_FOR: Duration = Duration::from_secs(30);
 /// Offsets that are rather read over than searched.
 const NEAR: i64 = 1_000;
-/// How long the first entry of a read, known to exist, may take; and each further one.
+/// How long the first entry of a read, known to exist, may take until it is asked whether it is one that
+/// readers are given; how long then; and each further one.
+const QUIET: Duration = Duration::from_secs(1);
 const FIRST_PATIENCE: Duration = Duration::from_secs(20);
 const NEXT_PATIENCE: Duration = Duration::from_millis(3);
 
@@ -181,15 +184,27 @@ async fn fill(
     let mut size = 0;
     let mut next = from;
     let mut over = false;
+    let mut patience = QUIET;
     loop {
-        let patience = if chunks.is_empty() {
-            FIRST_PATIENCE
-        } else {
-            NEXT_PATIENCE
-        };
         let item = match cursor.next(log, next, patience).await? {
             Next::Entry(item) => item,
-            Next::Late => break,
+            Next::Late if patience != QUIET => break,
+            Next::Late => {
+                match cursor.ahead(log, next).await? {
+                    Ahead::Records => {}
+                    // As at the end: whoever asks again may be given more.
+                    Ahead::Undecided => break,
+                    // Transactions wrote it that have been aborted since.
+                    Ahead::Nothing => {
+                        let high = log.high();
+                        chunks.extend(bare(next, high)?);
+                        next = next.max(high.min(next.saturating_add(WIDEST)));
+                        break;
+                    }
+                }
+                patience = FIRST_PATIENCE;
+                continue;
+            }
             Next::Over(end) => {
                 over = true;
                 chunks.extend(bare(next, end)?);
@@ -220,9 +235,11 @@ async fn fill(
                 return Err(StoreReadError::Unreadable(text));
             }
         };
-        let gap = entry::gap(next, item.span.base)
-            .map_err(|error| StoreReadError::Unreadable(error.to_string()))?;
-        let parts: Vec<Bytes> = gap.iter().chain(batches).flat_map(Placed::chunks).collect();
+        let records = batches.iter().flat_map(Placed::chunks);
+        let parts: Vec<Bytes> = bare(next, item.span.base)?
+            .into_iter()
+            .chain(records)
+            .collect();
         let bytes: usize = parts.iter().map(Bytes::len).sum();
         let progress = limit.at_least_one && chunks.is_empty();
         if size + bytes > limit.max_bytes && !progress {
@@ -231,6 +248,7 @@ async fn fill(
         }
         size += bytes;
         chunks.extend(parts);
+        patience = NEXT_PATIENCE;
         next = item.span.end;
         log.raise(next);
         if next >= log.high() || log.holds(next) || size >= limit.max_bytes {
@@ -265,14 +283,29 @@ impl Cursor {
         {
             return Ok(Next::Over(compacted.until));
         }
-        let entry = match timeout(patience, self.reader.next()).await {
-            Ok(Ok(Some(entry))) => entry,
-            Ok(Ok(None)) => return Ok(Next::Late),
-            Ok(Err(error)) => return Err(unavailable(log, error)),
-            Err(_) if patience == NEXT_PATIENCE => return Ok(Next::Late),
-            // What was to come may have been compacted away since, or removed.
-            Err(_) if log.compacts() => return Ok(Next::Over(next)),
-            Err(error) => return Err(unavailable(log, error)),
+        let entry = loop {
+            let entry = match timeout(patience, self.reader.next()).await {
+                Ok(Ok(Some(entry))) => entry,
+                Ok(Ok(None)) => return Ok(Next::Late),
+                Ok(Err(ReadError::Damaged {
+                    ledger,
+                    entry,
+                    reason,
+                })) => {
+                    let position = Position { ledger, entry };
+                    return self.damaged(log, position, reason).await.map(Next::Entry);
+                }
+                Ok(Err(error)) => return Err(unavailable(log, error)),
+                Err(_) if patience < FIRST_PATIENCE => return Ok(Next::Late),
+                // What was to come may have been compacted away since, or removed.
+                Err(_) if log.compacts() => return Ok(Next::Over(next)),
+                Err(error) => return Err(unavailable(log, error)),
+            };
+            if entry.index.is_some() {
+                break entry;
+            }
+            // It has no offset at which anyone could be given it.
+            damaged::tell(log, position(&entry), &DecodeError::NoIndex);
         };
         let span = Span::of(&entry.metadata, entry.index)
             .map_err(|error| StoreReadError::Unreadable(error.to_string()))?;
@@ -288,8 +321,7 @@ impl Cursor {
         } else if log.compacts() && span.base > next && compacted::removed(log, next).await? {
             return Ok(Next::Over(next));
         }
-        log.learn(position(&entry), span);
-        self.next = Some(span.end);
+        self.passes(log, position(&entry), span);
         let batches = if span.end <= next {
             Ok(Vec::new())
         } else {
@@ -297,6 +329,54 @@ impl Cursor {
         };
         Ok(Next::Entry(Unpacked { span, batches }))
     }
+
+    /// What is ahead of a cursor that is given nothing.
+    async fn ahead(&self, log: &Log, next: i64) -> Result<Ahead, StoreReadError> {
+        if self.compacted.is_some() {
+            // It knows where it ends.
+            return Ok(Ahead::Records);
+        }
+        let ahead = bounds::ahead(&log.shared.admin, &log.topic, next).await;
+        ahead.map_err(|error| unavailable(log, error))
+    }
+
+    fn passes(&mut self, log: &Log, position: Position, span: Span) {
+        log.learn(position, span);
+        self.next = Some(span.end);
+    }
+
+    /// The entry at which the reader has ended. Another one goes on behind it.
+    async fn damaged(
+        &mut self,
+        log: &Log,
+        position: Position,
+        reason: String,
+    ) -> Result<Unpacked, StoreReadError> {
+        let error = DecodeError::Damaged(reason);
+        if self.compacted.is_some() {
+            return Err(StoreReadError::Unreadable(error.to_string()));
+        }
+        let span = damaged::span(log, position).await;
+        let span = span.map_err(|error| unavailable(log, error))?;
+        let span = span.ok_or_else(|| StoreReadError::Unreadable(error.to_string()))?;
+        self.reader = reader(log, damaged::behind(position)).await?;
+        self.passes(log, position, span);
+        Ok(Unpacked {
+            span,
+            batches: Err(error),
+        })
+    }
+}
+
+async fn reader(log: &Log, start: ReaderStart) -> Result<Reader, StoreReadError> {
+    Metrics::add(&log.shared.metrics.readers_opened);
+    let options = ReaderOptions {
+        receive_bytes_budget: RECEIVE_BYTES,
+        ..ReaderOptions::default()
+    };
+    let topic = log.topic.as_str();
+    let opened = log.shared.client.reader(topic, start, options).await;
+    opened.map_err(|error| unavailable(log, error))
 }
 
 async fn open(log: &Log, from: i64) -> Result<Cursor, StoreReadError> {
@@ -304,20 +384,9 @@ async fn open(log: &Log, from: i64) -> Result<Cursor, StoreReadError> {
         return compacted::open(log, from, log.stored_start()).await;
     }
     let start = start(log, from).await?;
-    Metrics::add(&log.shared.metrics.readers_opened);
-    let options = ReaderOptions {
-        receive_bytes_budget: RECEIVE_BYTES,
-        ..ReaderOptions::default()
-    };
-    let reader = log
-        .shared
-        .client
-        .reader(log.topic.as_str(), start, options)
-        .await
-        .map_err(|error| unavailable(log, error))?;
     Ok(Cursor {
         topic: log.topic.clone(),
-        reader,
+        reader: reader(log, start).await?,
         next: None,
         reached: None,
         pending: None,

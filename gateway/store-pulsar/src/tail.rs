@@ -7,7 +7,9 @@ use tokio::{sync::watch, time::sleep};
 
 use crate::{
     admin::Position,
-    log::{Gone, Life, Log},
+    damaged,
+    entry::DecodeError,
+    log::{Gone, Life, Log, position},
     metrics::Metrics,
 };
 
@@ -109,12 +111,30 @@ async fn open(log: &Log, from: ReaderStart) -> Result<Reader, Ended> {
         .await?)
 }
 
+/// The next reader begins behind a damaged entry, once it is known which offsets that takes: who reads there
+/// meets an error, and no empty offsets.
+async fn passed_over(log: &Log, position: Position, error: &ReadError, next: &mut ReaderStart) {
+    damaged::tell(log, position, error);
+    match damaged::span(log, position).await {
+        Ok(span) => {
+            if let Some(span) = span {
+                log.unreadable(position, span);
+            }
+            *next = damaged::behind(position);
+        }
+        Err(error) => tracing::debug!(topic = %log.topic, %position, %error, "not known yet"),
+    }
+}
+
 /// Reads until the reader ends. `next` is where another one has to begin: at the last entry read,
 /// which is then recognised as known.
 async fn entries(log: &Log, mut reader: Reader, next: &mut ReaderStart) -> Ended {
     loop {
         match reader.next().await {
             Ok(Some(entry)) => {
+                if entry.index.is_none() {
+                    damaged::tell(log, position(&entry), &DecodeError::NoIndex);
+                }
                 log.observed(&entry);
                 *next = ReaderStart::At(entry.id);
                 if log.feeds_itself() {
@@ -123,7 +143,12 @@ async fn entries(log: &Log, mut reader: Reader, next: &mut ReaderStart) -> Ended
                 }
             }
             Ok(None) => return Ended::Terminated,
-            Err(error) => return error.into(),
+            Err(error) => {
+                if let ReadError::Damaged { ledger, entry, .. } = error {
+                    passed_over(log, Position { ledger, entry }, &error, next).await;
+                }
+                return error.into();
+            }
         }
     }
 }

@@ -147,6 +147,21 @@ impl InternalStats {
         })
     }
 
+    /// The entry behind `position`, if there is one.
+    pub(crate) fn behind(&self, position: Position) -> Option<Position> {
+        let ledgers = self.ledgers();
+        let held = ledgers.iter().find(|(id, _)| *id == position.ledger);
+        let entry = position.entry.checked_add(1)?;
+        if held.is_some_and(|(_, entries)| entry < *entries) {
+            return Some(Position { entry, ..position });
+        }
+        let (ledger, _) = ledgers.iter().find(|(id, _)| *id > position.ledger)?;
+        Some(Position {
+            ledger: *ledger,
+            entry: 0,
+        })
+    }
+
     /// A property of the topic itself (of one partition, where it has partitions).
     pub(crate) fn property(&self, name: &str) -> Option<&str> {
         self.properties.as_ref()?.get(name).map(String::as_str)
@@ -166,8 +181,11 @@ pub(crate) struct EntryFacts {
     pub(crate) index: Option<i64>,
     /// Messages in the entry.
     pub(crate) messages: i64,
-    /// Whether it is a marker, which no reader is given.
-    pub(crate) marker: bool,
+    /// Whether it is one that no Kafka client is ever given: a marker, of a transaction that was aborted, or
+    /// of any in versions of Pulsar that number none of them.
+    pub(crate) hidden: bool,
+    /// Whether an open transaction wrote it or stands before it: until that ends, no reader is given it.
+    pub(crate) undecided: bool,
 }
 
 impl EntryFacts {
@@ -184,10 +202,14 @@ impl EntryFacts {
         {
             return Err("entry index or number of messages out of range".to_owned());
         }
+        let is = |name| headers.get(name).is_some_and(|value| value == "true");
         Ok(Self {
             index,
             messages,
-            marker: headers.contains_key("x-pulsar-marker-type"),
+            hidden: headers.contains_key("x-pulsar-marker-type")
+                || is("x-pulsar-txn-aborted")
+                || index.is_none() && headers.contains_key("x-pulsar-txnid-most-bits"),
+            undecided: is("x-pulsar-txn-uncommitted"),
         })
     }
 }

@@ -45,6 +45,27 @@ fn the_open_ledgers_entries_are_known_from_the_last_confirmed_one() {
         None
     );
     assert_eq!(stats.index_on_record(), Some(41));
+    let at = |ledger, entry| Position { ledger, entry };
+    assert_eq!(stats.behind(at(3, 8)), Some(at(3, 9)));
+    assert_eq!(stats.behind(at(3, 9)), Some(at(7, 0)));
+    assert_eq!(stats.behind(at(7, 4)), None);
+}
+
+#[test]
+fn markers_and_what_was_aborted_are_hidden() {
+    let hidden = |name: &'static str, value: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+        EntryFacts::from_headers(&headers).unwrap().hidden
+    };
+    assert!(hidden("x-pulsar-marker-type", "22"));
+    assert!(hidden("x-pulsar-txnid-most-bits", "0"));
+    assert!(hidden("x-pulsar-txn-aborted", "true"));
+    assert!(!hidden("x-pulsar-txn-aborted", "false"));
+    assert!(!hidden("x-pulsar-txn-uncommitted", "true"));
 }
 
 #[test]
@@ -68,7 +89,7 @@ fn an_entrys_base_is_its_index_less_its_other_messages() {
     }
     let facts = EntryFacts::from_headers(&headers).unwrap();
     assert_eq!(facts.base(), Some(45));
-    assert!(!facts.marker);
+    assert!(!facts.hidden);
 }
 
 #[test]

@@ -16,10 +16,10 @@ use pulsar_client::{EntryId, ReadError, Reader, ReaderError, ReaderOptions, Read
 use tokio::time::timeout;
 
 use crate::{
-    admin::{AdminError, InternalStats, Position},
-    bounds::Anchor,
-    clock,
-    entry::{DecodeError, Span, producer_batches},
+    admin::{AdminError, EntryFacts, InternalStats, Position},
+    bounds::{self, Ahead, Anchor},
+    clock, damaged,
+    entry::{Span, producer_batches},
     log::{Log, position},
     metrics::Metrics,
     producer_ids::Births,
@@ -42,7 +42,9 @@ const FIRST_STEP: u64 = 64;
 const STEP_FACTOR: u64 = 8;
 /// Offsets that are read on over after a failure. Behind more than that a snapshot is nearer.
 const FAR: i64 = 10_000;
-/// How long an entry that is known to exist may take to come.
+/// How long an entry that is known to exist may take to come until it is asked whether it is one that readers
+/// are given, and how long then.
+const QUIET: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(30);
 const RECEIVE_BYTES: usize = 4 * 1024 * 1024;
 /// Sequence numbers start again behind the largest.
@@ -118,8 +120,6 @@ pub(crate) enum HistoryError {
     Open(#[from] ReaderError),
     #[error(transparent)]
     Read(#[from] ReadError),
-    #[error(transparent)]
-    Entry(#[from] DecodeError),
     #[error("entries before the barrier do not come")]
     Silence,
 }
@@ -414,20 +414,39 @@ async fn read(
     if end <= log.stored_start() {
         return Ok(into);
     }
-    let options = ReaderOptions {
-        receive_bytes_budget: RECEIVE_BYTES,
-        ..ReaderOptions::default()
-    };
-    let mut reader = log
-        .shared
-        .client
-        .reader(log.topic.as_str(), start, options)
-        .await?;
-    Metrics::add(&log.shared.metrics.readers_opened);
+    let mut reader = open(log, start).await?;
+    let mut reached = None;
     loop {
-        let entry = next(&mut reader).await?;
+        let entry = match next(&mut reader, QUIET).await {
+            Err(HistoryError::Silence) => {
+                if is_all(log, start, reached).await? {
+                    return Ok(into);
+                }
+                next(&mut reader, PATIENCE).await
+            }
+            entry => entry,
+        };
+        let entry = match entry {
+            Err(HistoryError::Read(ReadError::Damaged { ledger, entry, .. })) => {
+                let position = Position { ledger, entry };
+                let span = damaged::span(log, position).await?;
+                if span.is_some_and(|span| span.end >= end) {
+                    return Ok(into);
+                }
+                reader = open(log, damaged::behind(position)).await?;
+                continue;
+            }
+            entry => entry?,
+        };
         Metrics::add(&log.shared.metrics.rebuild_entries);
-        let span = Span::of(&entry.metadata, entry.index)?;
+        let Ok(span) = Span::of(&entry.metadata, entry.index) else {
+            // From before the brokers numbered entries, or with a number of messages that is none.
+            let is_last = |index: u64| i64::try_from(index).is_ok_and(|index| index + 1 >= end);
+            if entry.index.is_some_and(is_last) {
+                return Ok(into);
+            }
+            continue;
+        };
         if span.base >= end {
             return Ok(into);
         }
@@ -435,12 +454,13 @@ async fn read(
             position: position(&entry),
             span,
             written: i64::try_from(entry.metadata.publish_time).unwrap_or(i64::MAX),
-            batches: producer_batches(&entry.metadata, &entry.payload, span)?,
+            batches: told(log, &entry, span),
         };
         // Another cluster's topic had other positions and offsets.
         let note = entry.metadata.gateway_note.as_ref();
         let note = note.filter(|_| entry.metadata.replicated_from.is_none());
         into.entry(read, note);
+        reached = Some(span.end);
         if log.is_group_log() && span.base >= log.high() {
             log.observed(&entry);
         } else {
@@ -452,8 +472,49 @@ async fn read(
     }
 }
 
-async fn next(reader: &mut Reader) -> Result<pulsar_client::Entry, HistoryError> {
-    match timeout(PATIENCE, reader.next()).await {
+async fn open(log: &Log, start: ReaderStart) -> Result<Reader, ReaderError> {
+    let options = ReaderOptions {
+        receive_bytes_budget: RECEIVE_BYTES,
+        ..ReaderOptions::default()
+    };
+    Metrics::add(&log.shared.metrics.readers_opened);
+    let topic = log.topic.as_str();
+    log.shared.client.reader(topic, start, options).await
+}
+
+/// What an entry tells of producers. Any client of Pulsar may write one that pretends to be a gateway's and
+/// is none: it tells nothing, and must not keep those who come after from being judged.
+fn told(log: &Log, entry: &pulsar_client::Entry, span: Span) -> Vec<BatchHeader> {
+    producer_batches(&entry.metadata, &entry.payload, span).unwrap_or_else(|error| {
+        damaged::tell(log, position(entry), &error);
+        Vec::new()
+    })
+}
+
+/// Whether what was read is all that readers are given: transactions that were aborted may have written the
+/// rest.
+async fn is_all(log: &Log, start: ReaderStart, reached: Option<i64>) -> Result<bool, HistoryError> {
+    let admin = &log.shared.admin;
+    let reached = match (reached, start) {
+        (None, ReaderStart::At(EntryId { ledger, entry })) => {
+            let facts = admin.entry(&log.topic, Position { ledger, entry }).await?;
+            facts.and_then(EntryFacts::base)
+        }
+        (None, _) => Some(log.stored_start()),
+        (reached, _) => reached,
+    };
+    let Some(reached) = reached else {
+        return Ok(false);
+    };
+    let ahead = bounds::ahead(admin, &log.topic, reached).await;
+    Ok(ahead.is_ok_and(|ahead| ahead == Ahead::Nothing))
+}
+
+async fn next(
+    reader: &mut Reader,
+    patience: Duration,
+) -> Result<pulsar_client::Entry, HistoryError> {
+    match timeout(patience, reader.next()).await {
         Ok(entry) => entry?.ok_or(HistoryError::Silence),
         Err(_) => Err(HistoryError::Silence),
     }

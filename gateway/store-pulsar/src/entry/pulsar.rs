@@ -288,9 +288,11 @@ pub(super) fn attributes(metadata: &MessageMetadata) -> Result<i16, DecodeError>
     number(value).ok_or(DecodeError::Property(ATTRIBUTES))
 }
 
-/// Id, epoch and first sequence number of the idempotent producer.
+/// Id, epoch and first sequence number of the idempotent producer. Without [`ATTRIBUTES`] beside it, a
+/// property of that name is a Pulsar client's own.
 pub(super) fn producer(metadata: &MessageMetadata) -> Result<Option<(i64, i16, i32)>, DecodeError> {
-    let Some(value) = metadata.property(PRODUCER) else {
+    let ours = metadata.property(ATTRIBUTES).is_some();
+    let Some(value) = metadata.property(PRODUCER).filter(|_| ours) else {
         return Ok(None);
     };
     let mut parts = value.split(|byte| *byte == b':');

@@ -419,6 +419,24 @@ fn chunks_and_ciphertexts_are_refused_with_the_reason() {
 }
 
 #[test]
+fn a_property_named_like_ours_is_a_pulsar_clients_own_unless_ours_stands_beside_it() {
+    let named = |name: &str, value: &str| {
+        KeyValue::new(name.as_bytes().to_vec(), value.as_bytes().to_vec())
+    };
+    let mut metadata = MessageMetadata {
+        properties: vec![named("kop.producer", "nobody")],
+        ..MessageMetadata::default()
+    };
+    let told = producer_batches(&metadata, &Bytes::new(), span(0, 1)).unwrap();
+    assert_eq!(told, []);
+    let placed = decode(false, &metadata, &Bytes::from("value"), span(0, 1)).unwrap();
+    let records = placed[0].batch.records().unwrap();
+    assert_eq!(records[0].headers.len(), 1);
+    metadata.properties.push(named("kop.attributes", "0"));
+    assert!(producer_batches(&metadata, &Bytes::new(), span(0, 1)).is_err());
+}
+
+#[test]
 fn an_entry_without_an_index_has_no_offsets() {
     let metadata = MessageMetadata::default();
     assert!(matches!(

@@ -1,0 +1,92 @@
+//! Topics that were written before the brokers numbered entries.
+
+use anyhow::{Context, Result, ensure};
+use kafka_protocol::messages::ProduceRequest;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kop_e2e::clients::curl;
+use kop_e2e::gateway::Gateway;
+use kop_e2e::install::PULSAR_NEWEST;
+use kop_e2e::native::{self, hex};
+use kop_e2e::pulsar::{Home, Pulsar, Release};
+use kop_e2e::scratch::Scratch;
+use kop_e2e::story::KafkaServer;
+use kop_e2e::wire::{Connection, NOBODY, batch, text};
+
+const INTERCEPTOR: &str = "brokerEntryMetadataInterceptors";
+const UNKNOWN_SERVER_ERROR: i16 = -1;
+
+fn messages(prefix: &str, count: usize) -> Vec<String> {
+    let mut lines = vec!["producer NONE single".to_owned()];
+    lines.extend((0..count).map(|n| format!("0 - - {}", hex(format!("{prefix}-{n}").as_bytes()))));
+    lines
+}
+
+/// A topic written without the interceptor is refused, and the words that a producer gets name the
+/// setting. Topics written since are served, and one written both before and since is never served with
+/// wrong offsets.
+pub(crate) fn topics_are_refused_by_name(scratch: &Scratch) -> Result<()> {
+    let home = Home::new(scratch, "pulsar")?;
+    let release = Release::apache(PULSAR_NEWEST);
+    let pulsar = Pulsar::start_at(scratch, &home, release, &[(INTERCEPTOR, "")])?;
+    for topic in ["old", "mixed"] {
+        let url = pulsar.admin_url();
+        let url = format!("{url}/admin/v2/persistent/public/default/{topic}/partitions");
+        let json = "Content-Type: application/json";
+        curl(&["-X", "PUT", "-H", json, "-d", "1", &url])?.context("a topic is made")?;
+        let partition = native::partition(topic, 0);
+        native::write(
+            scratch,
+            &pulsar.service_url(),
+            &partition,
+            &messages("old", 5),
+        )?;
+    }
+    pulsar.stop()?;
+
+    let pulsar = Pulsar::start_at(scratch, &home, release, &[])?;
+    let mixed = native::partition("mixed", 0);
+    native::write(scratch, &pulsar.service_url(), &mixed, &messages("new", 3))?;
+    let mut gateway = Gateway::on_pulsar(scratch, "gateway", &pulsar, "pulsar")?;
+    let mut client = Connection::connect(gateway.bootstrap())?;
+    let read = client.fetch("old", 0, 0)?;
+    ensure!(read.error_code == UNKNOWN_SERVER_ERROR, "{read:?}");
+    let (code, why) = refusal(&mut client, "old")?;
+    ensure!(code == UNKNOWN_SERVER_ERROR, "{code}: {why}");
+    ensure!(why.contains(INTERCEPTOR), "{why}");
+
+    client.create("new", 1)?;
+    let written = client.produce("new", 0, batch(NOBODY, vec!["new".to_owned()])?)?;
+    ensure!(written == (0, 0), "{written:?}");
+    ensure!(client.fetch_all("new", 0, 0)?.len() == 1);
+
+    let read = client.fetch("mixed", 0, 0)?;
+    let newer = |from: i64| (from..).zip(["new-0", "new-1", "new-2"].map(Into::into));
+    ensure!(
+        read.error_code != 0 || read.records.iter().cloned().eq(newer(0)),
+        "{read:?}"
+    );
+    gateway.stop()?;
+    pulsar.stop()
+}
+
+/// The code and the words with which a batch is refused.
+fn refusal(client: &mut Connection, topic: &str) -> Result<(i16, String)> {
+    let data = PartitionProduceData::default()
+        .with_index(0)
+        .with_records(Some(batch(NOBODY, vec!["more".to_owned()])?));
+    let topic = TopicProduceData::default()
+        .with_name(text(topic).into())
+        .with_partition_data(vec![data]);
+    let request = ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(30_000)
+        .with_topic_data(vec![topic]);
+    let answer = client.call(9, &request)?;
+    let topic = answer.responses.first().context("the topic")?;
+    let partition = topic.partition_responses.first().context("the partition")?;
+    let why = partition.error_message.as_ref();
+    Ok((
+        partition.error_code,
+        why.map(ToString::to_string).unwrap_or_default(),
+    ))
+}
