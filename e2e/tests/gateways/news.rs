@@ -6,7 +6,7 @@ use kafka_protocol::messages::incremental_alter_configs_request::{
 };
 use kafka_protocol::messages::{DeleteTopicsRequest, IncrementalAlterConfigsRequest};
 use kop_e2e::gateways::Gateways;
-use kop_e2e::install::PULSAR_NEWEST;
+use kop_e2e::install::{PULSAR_NEWEST, PULSAR_OLDEST};
 use kop_e2e::pulsar::Pulsar;
 use kop_e2e::scratch::tell;
 use kop_e2e::wait::until;
@@ -26,6 +26,16 @@ fn a_gateway_that_is_only_written_to_hears_of_settings_and_deletions() {
     tell("news", |scratch| {
         let pulsar = Pulsar::start(scratch, PULSAR_NEWEST, &[])?;
         let mut gateways = Gateways::start(scratch, &pulsar, 2, "kafka", &[])?;
+        hears(&gateways)?;
+        gateways.stop()
+    });
+}
+
+#[test]
+fn it_hears_of_them_on_the_oldest_pulsar_too() {
+    tell("news-oldest", |scratch| {
+        let pulsar = Pulsar::start(scratch, PULSAR_OLDEST, &[])?;
+        let mut gateways = Gateways::start(scratch, &pulsar, 2, "pulsar", &[])?;
         hears(&gateways)?;
         gateways.stop()
     });
