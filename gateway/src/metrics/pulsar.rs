@@ -26,91 +26,30 @@ impl Collector for PulsarCollector {
     }
 }
 
-/// Each counter's name, what it says, and its value.
-fn counters(metrics: PulsarMetrics) -> [(&'static str, &'static str, u64); 13] {
-    // No `..`: a new counter that is forgotten here does not compile.
-    let PulsarMetrics {
-        offset_mismatches,
-        unproven_receipts,
-        ring_reads,
-        stored_reads,
-        readers_opened,
-        owners_taken,
-        barriers,
-        rebuilds,
-        tail_readers_parked,
-        rebuild_entries,
-        partitions_opened,
-        partitions_unused,
-        compacted_reads,
-    } = metrics;
-    [
-        (
-            "kop_pulsar_offset_mismatches",
-            "Entries whose index was not the one expected; must stay 0",
-            offset_mismatches,
-        ),
-        (
-            "kop_pulsar_unproven_receipts",
-            "Appends whose offset had to be looked up, because others wrote or a ledger ended",
-            unproven_receipts,
-        ),
-        (
-            "kop_pulsar_ring_reads",
-            "Reads answered from memory",
-            ring_reads,
-        ),
-        (
-            "kop_pulsar_stored_reads",
-            "Reads answered from Pulsar",
-            stored_reads,
-        ),
-        (
-            "kop_pulsar_readers_opened",
-            "Readers opened at the brokers",
-            readers_opened,
-        ),
-        (
-            "kop_pulsar_owners_taken",
-            "Times a partition's ownership was won",
-            owners_taken,
-        ),
-        (
-            "kop_pulsar_barriers",
-            "Barriers written while taking over",
-            barriers,
-        ),
-        (
-            "kop_pulsar_rebuilds",
-            "Times a log was read for what idempotent producers had written",
-            rebuilds,
-        ),
-        (
-            "kop_pulsar_tail_readers_parked",
-            "Times a tail reader was closed because this gateway wrote all that was new",
-            tail_readers_parked,
-        ),
-        (
-            "kop_pulsar_rebuild_entries",
-            "Entries read for what idempotent producers had written",
-            rebuild_entries,
-        ),
-        (
-            "kop_pulsar_partitions_opened",
-            "Times a partition was opened",
-            partitions_opened,
-        ),
-        (
-            "kop_pulsar_partitions_unused",
-            "Times a partition was closed because nobody used it",
-            partitions_unused,
-        ),
-        (
-            "kop_pulsar_compacted_reads",
-            "Readers opened on what compaction has left",
-            compacted_reads,
-        ),
-    ]
+/// Each counter's name, what it says, and its value. A counter that is forgotten here does not compile.
+macro_rules! counters {
+    ($($counter:ident: $help:literal,)*) => {
+        fn counters(metrics: PulsarMetrics) -> Vec<(&'static str, &'static str, u64)> {
+            let PulsarMetrics { $($counter),* } = metrics;
+            vec![$((concat!("kop_pulsar_", stringify!($counter)), $help, $counter)),*]
+        }
+    };
+}
+
+counters! {
+    offset_mismatches: "Entries whose index was not the one expected; must stay 0",
+    unproven_receipts: "Appends whose offset had to be looked up, because others wrote or a ledger ended",
+    ring_reads: "Reads answered from memory",
+    stored_reads: "Reads answered from Pulsar",
+    readers_opened: "Readers opened at the brokers",
+    owners_taken: "Times a partition's ownership was won",
+    barriers: "Barriers written while taking over",
+    rebuilds: "Times a log was read for what idempotent producers had written",
+    tail_readers_parked: "Times a tail reader was closed because this gateway wrote all that was new",
+    rebuild_entries: "Entries read for what idempotent producers had written",
+    partitions_opened: "Times a partition was opened",
+    partitions_unused: "Times a partition was closed because nobody used it",
+    compacted_reads: "Readers opened on what compaction has left",
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Topics on Pulsar.
 use std::{
+    collections::BTreeMap,
     ops::Range,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -228,6 +229,28 @@ impl PulsarStore {
     }
 }
 
+impl PulsarStore {
+    /// The metadata of a topic that is made now.
+    fn metadata(
+        &self,
+        partitions: u32,
+        config: &TopicConfig,
+        in_pulsar_format: bool,
+    ) -> PartitionedTopic {
+        let id = (TOPIC_ID.to_owned(), Uuid::new_v4().to_string());
+        let mut properties: BTreeMap<String, String> = [id].into();
+        properties.extend(Birth::now(&self.shared).properties());
+        if in_pulsar_format {
+            properties.extend(self::in_pulsar_format());
+        }
+        properties.extend(config::properties(&TopicConfig::new(), config));
+        PartitionedTopic {
+            partitions,
+            properties,
+        }
+    }
+}
+
 impl Catalog for PulsarStore {
     type Partition = PulsarPartition;
 
@@ -263,22 +286,8 @@ impl Catalog for PulsarStore {
                 .await
                 .map_err(unavailable)?;
         }
-        let mut metadata = PartitionedTopic {
-            partitions,
-            ..PartitionedTopic::default()
-        };
-        metadata
-            .properties
-            .insert(TOPIC_ID.to_owned(), Uuid::new_v4().to_string());
-        metadata
-            .properties
-            .extend(Birth::now(&self.shared).properties());
-        if internal || config::compacts(&config) {
-            metadata.properties.extend(in_pulsar_format());
-        }
-        metadata
-            .properties
-            .extend(config::properties(&TopicConfig::new(), &config));
+        let in_pulsar_format = internal || config::compacts(&config);
+        let metadata = self.metadata(partitions, &config, in_pulsar_format);
         match admin.create_partitioned(&pulsar, &metadata).await {
             Ok(()) => {}
             Err(AdminError::Conflict(_)) => return Err(CreateError::Exists(name)),
