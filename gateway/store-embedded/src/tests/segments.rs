@@ -86,9 +86,12 @@ async fn an_index_that_has_forgotten_appends_is_made_again() {
 async fn an_index_that_has_forgotten_whole_segments_is_made_again() {
     let directory = temporary();
     let store = synced(directory.path());
-    let log = create(&store, "a", 1).await;
+    drop((create(&store, "a", 1).await, store));
     let older = temporary();
+    // While nobody has it open: files come and go else.
     copy(&directory.path().join("db"), older.path());
+    let store = synced(directory.path());
+    let log = partition(&store, "a", 0).await;
     let large = plain(180_000);
     for _ in 0..8 {
         append(&log, large.clone()).await;
