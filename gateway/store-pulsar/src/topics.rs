@@ -28,8 +28,8 @@ const CREATED_TIME: &str = "kop.created.time";
 const CREATED_VIEW: &str = "kop.created.view";
 /// How long a topic is believed to be as it was. Partitions may be added by others.
 const BELIEVED: Duration = Duration::from_secs(10);
-/// How long a topic that was seen to be there is taken to be there still.
-const SEEN: Duration = Duration::from_millis(500);
+/// How long somebody else's look at a topic is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Topics remembered at once.
 const REMEMBERED: usize = 20_000;
 
@@ -53,7 +53,7 @@ pub(crate) struct Origin {
     id: Option<String>,
     /// When a gateway made it, where one did.
     pub(crate) birth: Option<Birth>,
-    /// When it was last seen to be there.
+    /// When the last look began that saw it to be there.
     seen: tokio::sync::Mutex<Option<Instant>>,
 }
 
@@ -107,18 +107,20 @@ impl Origin {
     }
 
     /// Whether the topic is still there. Brokers may make a missing topic when it is asked for, so
-    /// this is looked at before anything is opened again: once for partitions that are opened together.
+    /// this is looked at before anything is opened again. Partitions that are opened together share a look;
+    /// it counts for those who asked before it began, and for nobody who has lost the topic since.
     pub(crate) async fn exists(&self, admin: &Admin) -> Result<bool, AdminError> {
-        let Ok(mut seen) = timeout(SEEN, self.seen.lock()).await else {
+        let asked = Instant::now();
+        let Ok(mut seen) = timeout(PATIENCE, self.seen.lock()).await else {
             // Whoever looks gets no answer; no queue is to stand behind it.
             return self.look(admin).await;
         };
-        if seen.is_some_and(|at| at.elapsed() < SEEN) {
+        if seen.is_some_and(|began| began >= asked) {
             return Ok(true);
         }
-        let asked = Instant::now();
+        let began = Instant::now();
         let exists = self.look(admin).await?;
-        *seen = exists.then_some(asked);
+        *seen = exists.then_some(began);
         Ok(exists)
     }
 
