@@ -13,8 +13,8 @@ use crate::admin::Position;
 const ENOUGH: u32 = 256;
 const ENOUGH_BYTES: usize = 1024 * 1024;
 const FEW: u32 = 8;
-/// Longest time between two of them.
-const STEADY: Duration = Duration::from_millis(50);
+/// Longest time between two of them: a disk that syncs may take so long now and then.
+const STEADY: Duration = Duration::from_millis(150);
 /// How long after the last of them it may be that somebody else has written since. What others write then
 /// is seen so much later.
 const SILENCE: Duration = Duration::from_millis(200);
