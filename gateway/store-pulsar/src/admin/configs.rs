@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 
 use reqwest::Method;
+use serde::Serialize;
 
 use super::{Admin, AdminError, Body, COMPACTION, Retention};
 use crate::naming::PulsarTopic;
@@ -26,14 +27,7 @@ impl Admin {
         topic: &PulsarTopic,
         retention: Option<Retention>,
     ) -> Result<(), AdminError> {
-        let path = format!("persistent/{}/retention", topic.path());
-        match retention {
-            Some(retention) => {
-                let body = Body::typed("application/json", &retention)?;
-                self.call(Method::POST, &path, Some(body)).await.map(drop)
-            }
-            None => self.call(Method::DELETE, &path, None).await.map(drop),
-        }
+        self.set_topic_policy(topic, "retention", retention).await
     }
 
     /// Has Pulsar compact a topic whenever so many bytes have been added to it, or no more. As with the
@@ -43,10 +37,21 @@ impl Admin {
         topic: &PulsarTopic,
         bytes: Option<u64>,
     ) -> Result<(), AdminError> {
-        let path = format!("persistent/{}/compactionThreshold", topic.path());
-        match bytes {
-            Some(bytes) => {
-                let body = Body::typed("application/json", &bytes)?;
+        self.set_topic_policy(topic, "compactionThreshold", bytes)
+            .await
+    }
+
+    /// Gives a topic a policy of its own, or has its namespace decide again.
+    async fn set_topic_policy<T: Serialize>(
+        &self,
+        topic: &PulsarTopic,
+        policy: &str,
+        value: Option<T>,
+    ) -> Result<(), AdminError> {
+        let path = format!("persistent/{}/{policy}", topic.path());
+        match value {
+            Some(value) => {
+                let body = Body::typed("application/json", &value)?;
                 self.call(Method::POST, &path, Some(body)).await.map(drop)
             }
             None => self.call(Method::DELETE, &path, None).await.map(drop),
