@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 pub struct Settings {
     /// `KOP_CHAOS_SEED`: decides what breaks, and when. Another one in each run where not given.
     pub seed: u64,
-    /// `KOP_CHAOS_SECONDS`: how long things break; 120 where not given.
+    /// `KOP_CHAOS_SECONDS`: how long things break; 180 where not given.
     pub lasts: Duration,
     /// `KOP_CHAOS_PULSAR`: the version of Pulsar; the newest where not given.
     pub pulsar: &'static str,
@@ -27,7 +27,7 @@ impl Settings {
     pub fn of_environment() -> Result<Self> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         let seed = number("KOP_CHAOS_SEED")?.unwrap_or(u64::from(now.subsec_nanos()));
-        let seconds = number("KOP_CHAOS_SECONDS")?.unwrap_or(120);
+        let seconds = number("KOP_CHAOS_SECONDS")?.unwrap_or(180);
         let pulsar = one_of("KOP_CHAOS_PULSAR", &[PULSAR_NEWEST, PULSAR_OLDEST])?;
         let format = one_of("KOP_CHAOS_FORMAT", &["kafka", "pulsar"])?;
         let by_seed = if seed % 2 == 0 { "kafka" } else { "pulsar" };

@@ -102,6 +102,15 @@ impl BatchBuilder {
         Self::default()
     }
 
+    /// An empty batch with room for a payload of so many bytes; it grows where that is not enough.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            payload: BytesMut::with_capacity(bytes),
+            count: 0,
+        }
+    }
+
     /// Adds a message. Its `payload_size` is set here.
     pub fn push(&mut self, mut metadata: SingleMessageMetadata, payload: &[u8]) {
         metadata.payload_size =

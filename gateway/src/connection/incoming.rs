@@ -14,6 +14,9 @@ const BUFFER: usize = 16 * 1024;
 /// So much of a frame is read before memory is taken for all of it: announcing a large one costs its
 /// sender something.
 const EARNEST: usize = 64 * 1024;
+/// A frame up to this size has room made for it at once: what is not sent is not touched. That is what
+/// producers send at the most as they come (`max.request.size`).
+const AT_ONCE: usize = 1 << 20;
 /// Once a frame has begun to arrive, every so many bytes win it a second more.
 const BYTES_PER_SECOND: usize = 256 * 1024;
 
@@ -157,9 +160,10 @@ impl Incoming {
     }
 
     fn begin(&mut self, size: usize) {
+        let room = if size <= AT_ONCE { size } else { 0 };
         self.frame = Some(Arriving {
             size,
-            body: BytesMut::new(),
+            body: BytesMut::with_capacity(room),
             memory: Memory::Unasked,
         });
         drop(self.buffer.split_to(frame::PREFIX));

@@ -2,7 +2,14 @@
 //!
 //! Redirects are followed here and not by the HTTP client, which takes the token away when a broker
 //! sends us to another one. Answers are read up to a limit.
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use pulsar_client::{Authentication, CredentialsError};
@@ -33,6 +40,8 @@ pub(crate) struct Admin {
     http: reqwest::Client,
     base: Arc<str>,
     authentication: Option<Authentication>,
+    /// A broker has told a topic's ledgers without its properties, as those of 3.0 do.
+    properties_apart: Arc<AtomicBool>,
 }
 
 /// Why an admin call brought no answer.
@@ -145,6 +154,7 @@ impl Admin {
             http: builder.build().map_err(AdminError::Tls)?,
             base: url.trim_end_matches('/').into(),
             authentication,
+            properties_apart: Arc::default(),
         })
     }
 
@@ -296,17 +306,25 @@ impl Admin {
         topic: &PulsarTopic,
     ) -> Result<InternalStats, AdminError> {
         let path = format!("persistent/{}/internalStats", topic.path());
-        let mut stats: InternalStats = self.json(&path).await?;
-        if stats.properties.is_none() {
-            // Brokers of 3.0 tell the properties apart.
-            let properties = self.properties(topic).await?;
-            if stats.first().is_none() {
-                // What has come and filled a ledger meanwhile is counted by the index already.
-                stats = self.json(&path).await?;
+        let mut apart = self.properties_apart.load(Ordering::Relaxed);
+        loop {
+            // First those: what comes and fills a ledger meanwhile is counted by the index already.
+            let properties = match apart {
+                true => Some(self.properties(topic).await?),
+                false => None,
+            };
+            let mut stats: InternalStats = self.json(&path).await?;
+            if stats.properties.is_some() {
+                self.properties_apart.store(false, Ordering::Relaxed);
+            } else if apart {
+                stats.properties = properties;
+            } else {
+                self.properties_apart.store(true, Ordering::Relaxed);
+                apart = true;
+                continue;
             }
-            stats.properties = Some(properties);
+            return Ok(stats);
         }
-        Ok(stats)
     }
 
     async fn properties(

@@ -85,7 +85,7 @@ pub(crate) enum EncodeError {
     #[error("batch has {records} records for {offsets} offsets")]
     Gaps {
         /// Records in the batch.
-        records: usize,
+        records: u32,
         /// Offsets the batch takes.
         offsets: i64,
     },

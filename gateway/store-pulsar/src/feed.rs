@@ -11,8 +11,8 @@ use crate::admin::Position;
 /// Entries of ours in a row before the tail reader is given up, or bytes in no fewer than a few: each costs
 /// the broker a dispatch, and large ones the more.
 const ENOUGH: u32 = 256;
-const ENOUGH_BYTES: usize = 1024 * 1024;
-const FEW: u32 = 8;
+const ENOUGH_BYTES: usize = 256 * 1024;
+const FEW: u32 = 4;
 /// Longest time between two of them: a disk that syncs may take so long now and then.
 const STEADY: Duration = Duration::from_millis(150);
 /// How long after the last of them it may be that somebody else has written since. What others write then

@@ -12,7 +12,7 @@ use pulsar_client::protocol::{MessageMetadata, batch};
 use super::{DecodeError, EncodeError, Outgoing, Placed, Span, Stamp, gap, pulsar};
 
 pub(super) fn encode(kafka: &Batch, stamp: Stamp) -> Result<Outgoing, EncodeError> {
-    let records = pulsar::records(kafka)?;
+    let records = kafka.records()?;
     let mut messages = batch::BatchBuilder::new();
     for record in &records {
         let mut inner = BatchBuilder::new(Compression::None);
@@ -24,9 +24,11 @@ pub(super) fn encode(kafka: &Batch, stamp: Stamp) -> Result<Outgoing, EncodeErro
         };
         messages.push(pulsar::message(&outer, None), inner.build()?.bytes());
     }
-    let mut metadata = pulsar::batch_metadata(&records, stamp);
-    metadata.properties = pulsar::batch_properties(kafka.header());
     let count = messages.count();
+    pulsar::without_gaps(kafka.header(), count)?;
+    let key = records.first().and_then(|record| record.key.clone());
+    let mut metadata = pulsar::batch_metadata(key, count, stamp);
+    metadata.properties = pulsar::batch_properties(kafka.header());
     Ok(Outgoing {
         metadata,
         payload: messages.build(),

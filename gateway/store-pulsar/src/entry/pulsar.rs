@@ -26,7 +26,10 @@
 //! compacted topics are not.
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Buf, BufMut, Bytes};
-use kop_wire::{Batch, BatchBuilder, BatchHeader, Compression, Offset, Record, Timestamp};
+use kop_wire::{
+    Batch, BatchBuilder, BatchError, BatchHeader, Compression, MAX_RECORDS, Offset, Record,
+    Timestamp,
+};
 use pulsar_client::protocol::{
     CompressionType, KeyValue, MessageMetadata, SingleMessageMetadata,
     batch::{self, BatchBuilder as MessagesBuilder},
@@ -46,28 +49,41 @@ const TIMESTAMP: &str = "kop.timestamp";
 /// Property of a message whose value is empty though its payload is [`STAND_IN`]; the first of them.
 const EMPTY: &str = "kop.empty";
 const STAND_IN: &[u8] = &[0];
+/// Bytes that a message takes beyond what its record took, where it has neither key nor headers.
+const MESSAGE_FRAME: usize = 24;
+/// Bytes of the smallest record: length, attributes, timestamp, offset, no key, no value, no headers.
+const LEAST_RECORD: usize = 7;
 
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
 const LOG_APPEND_TIME: i16 = 1 << 3;
 
 pub(super) fn encode(kafka: &Batch, stamp: Stamp) -> Result<Outgoing, EncodeError> {
-    let records = records(kafka)?;
     let header = kafka.header();
-    let mut messages = MessagesBuilder::new();
-    for (i, record) in records.iter().enumerate() {
-        let mut message = message(record, sequence(header, i));
-        let mut value = record.value.clone().unwrap_or_default();
+    if usize::try_from(header.record_count).is_ok_and(|count| count > MAX_RECORDS) {
+        return Err(BatchError::TooManyRecords(header.record_count).into());
+    }
+    let mut messages = MessagesBuilder::with_capacity(room(kafka));
+    let mut key = None;
+    // One after the other: of most batches there are many, and none is needed for long.
+    for (i, record) in kafka.iter()?.enumerate() {
+        let record = record?;
+        let mut message = message(&record, sequence(header, i));
+        let mut value = record.value.as_deref().unwrap_or_default();
         let deletes = record.key.is_none() || record.value.is_none();
         if stamp.compacted && value.is_empty() && !deletes {
             message.properties.insert(0, property(EMPTY, &1));
-            value = Bytes::from_static(STAND_IN);
+            value = STAND_IN;
         }
-        messages.push(message, &value);
+        messages.push(message, value);
+        if i == 0 {
+            key = record.key;
+        }
     }
-    let mut metadata = batch_metadata(&records, stamp);
-    metadata.properties = batch_properties(header);
     let count = messages.count();
+    without_gaps(header, count)?;
+    let mut metadata = batch_metadata(key, count, stamp);
+    metadata.properties = batch_properties(header);
     let payload = if stamp.compacted {
         messages.build()
     } else {
@@ -79,6 +95,14 @@ pub(super) fn encode(kafka: &Batch, stamp: Stamp) -> Result<Outgoing, EncodeErro
         messages: count,
         checksum: true,
     })
+}
+
+/// About as many bytes as a batch's messages take, where it is not compressed and has no keys.
+fn room(kafka: &Batch) -> usize {
+    let bytes = kafka.bytes().len();
+    // What the header says is not believed beyond what fits.
+    let records = usize::try_from(kafka.header().record_count).unwrap_or(0);
+    bytes + records.min(bytes / LEAST_RECORD) * MESSAGE_FRAME
 }
 
 /// The payload in Pulsar's codec of the same name: what its producer sent small stays small.
@@ -99,22 +123,17 @@ fn compressed(codec: Compression, payload: Bytes, metadata: &mut MessageMetadata
     small
 }
 
-/// A batch's records, one for each of its offsets.
-pub(super) fn records(batch: &Batch) -> Result<Vec<Record>, EncodeError> {
-    let records = batch.records()?;
-    let offsets = batch.header().offsets();
-    if i64::try_from(records.len()) != Ok(offsets) {
-        return Err(EncodeError::Gaps {
-            records: records.len(),
-            offsets,
-        });
+/// That a batch of so many records has one for each of its offsets.
+pub(super) fn without_gaps(header: &BatchHeader, records: u32) -> Result<(), EncodeError> {
+    let offsets = header.offsets();
+    if i64::from(records) != offsets {
+        return Err(EncodeError::Gaps { records, offsets });
     }
-    Ok(records)
+    Ok(())
 }
 
-/// The metadata of an entry of these records; its key is the first record's, as in Pulsar's batches.
-pub(super) fn batch_metadata(records: &[Record], stamp: Stamp) -> MessageMetadata {
-    let key = records.first().and_then(|record| record.key.clone());
+/// The metadata of an entry of so many messages. Its key is the first one's, as in Pulsar's batches.
+pub(super) fn batch_metadata(key: Option<Bytes>, messages: u32, stamp: Stamp) -> MessageMetadata {
     MessageMetadata {
         producer_name: String::new(),
         sequence_id: stamp.sequence_id,
@@ -122,7 +141,7 @@ pub(super) fn batch_metadata(records: &[Record], stamp: Stamp) -> MessageMetadat
         partition_key: key.as_deref().map(encoded),
         partition_key_b64_encoded: key.as_ref().map(|_| true),
         ordering_key: key,
-        num_messages_in_batch: i32::try_from(records.len()).ok(),
+        num_messages_in_batch: i32::try_from(messages).ok(),
         ..MessageMetadata::default()
     }
 }

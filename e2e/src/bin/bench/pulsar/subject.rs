@@ -9,6 +9,7 @@ use kop_e2e::pulsar::Pulsar;
 use kop_e2e::scratch::Scratch;
 use std::path::Path;
 use std::process::Command;
+use uuid::Uuid;
 
 pub(super) struct Subject<'a> {
     pub(super) name: String,
@@ -83,12 +84,16 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Makes a partitioned topic that is written in the subject's format.
+    /// Makes a partitioned topic that is written in the subject's format. It has a Kafka id, as one that a
+    /// Kafka client makes has.
     pub(super) fn create(&self, topic: &str, partitions: u32) -> Result<()> {
         let body = match &self.client {
-            Client::Kafka(_, format) => format!(
-                r#"{{"partitions":{partitions},"properties":{{"kafkaEntryFormat":"{format}"}}}}"#
-            ),
+            Client::Kafka(_, format) => {
+                let id = Uuid::new_v4();
+                format!(
+                    r#"{{"partitions":{partitions},"properties":{{"kafkaEntryFormat":"{format}","kafkaTopicUUID":"{id}"}}}}"#
+                )
+            }
             Client::Pulsar { .. } => format!(r#"{{"partitions":{partitions},"properties":{{}}}}"#),
         };
         let kind = "content-type: application/vnd.partitioned-topic-metadata+json";
