@@ -16,7 +16,7 @@ mod groups;
 mod records;
 mod topics;
 
-pub use calls::{COORDINATOR_STARTS, Fetched, NOBODY, Stamp, batch, is_lost};
+pub use calls::{COORDINATOR_STARTS, Fetched, NOBODY, Stamp, batch, is_lost, produce};
 pub use connection::Connection;
 pub use groups::Member;
 pub use records::Batch;

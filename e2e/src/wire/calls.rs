@@ -24,6 +24,23 @@ use super::{Connection, text};
 /// `COORDINATOR_LOAD_IN_PROGRESS` and `NOT_COORDINATOR`: ask again.
 pub const COORDINATOR_STARTS: [i16; 2] = [14, 16];
 
+/// A request of version 9 that appends a batch to each of a topic's partitions, durably.
+#[must_use]
+pub fn produce(topic: &str, batches: impl IntoIterator<Item = (i32, Bytes)>) -> ProduceRequest {
+    let partition = |(index, batch)| {
+        PartitionProduceData::default()
+            .with_index(index)
+            .with_records(Some(batch))
+    };
+    let topic = TopicProduceData::default()
+        .with_name(text(topic).into())
+        .with_partition_data(batches.into_iter().map(partition).collect());
+    ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(30_000)
+        .with_topic_data(vec![topic])
+}
+
 impl Connection {
     /// Makes a topic.
     ///
@@ -46,17 +63,7 @@ impl Connection {
     /// # Errors
     /// There is no answer.
     pub fn produce(&mut self, topic: &str, partition: i32, batch: Bytes) -> Result<(i16, i64)> {
-        let partition = PartitionProduceData::default()
-            .with_index(partition)
-            .with_records(Some(batch));
-        let topic = TopicProduceData::default()
-            .with_name(text(topic).into())
-            .with_partition_data(vec![partition]);
-        let request = ProduceRequest::default()
-            .with_acks(-1)
-            .with_timeout_ms(30_000)
-            .with_topic_data(vec![topic]);
-        let mut response = self.call(9, &request)?;
+        let mut response = self.call(9, &produce(topic, [(partition, batch)]))?;
         let topic = response.responses.pop().context("no topic in the answer")?;
         let partition = topic.partition_responses.first();
         let partition = partition.context("no partition in the answer")?;

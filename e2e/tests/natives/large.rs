@@ -1,14 +1,12 @@
 //! Records and messages that are large, and larger than Pulsar takes.
 
 use anyhow::{Context, Result, ensure};
-use kafka_protocol::messages::ProduceRequest;
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kop_e2e::gateway::Gateway;
 use kop_e2e::native::{self, hex};
 use kop_e2e::pulsar::Pulsar;
 use kop_e2e::scratch::Scratch;
 use kop_e2e::story::KafkaServer;
-use kop_e2e::wire::{Connection, NOBODY, Stamp, Wire, batch, text};
+use kop_e2e::wire::{Connection, NOBODY, Stamp, Wire, batch, produce};
 
 const TOPIC: &str = "large";
 const MESSAGE_TOO_LARGE: i16 = 10;
@@ -85,21 +83,11 @@ fn stamped(client: &mut Connection, sequence: i32, size: usize) -> Result<(i16, 
 
 /// Writes to several partitions with one request, and gives their codes.
 fn at_once(client: &mut Connection, values: [(i32, String); 2]) -> Result<Vec<(i32, i16)>> {
-    let mut partitions = Vec::new();
-    for (partition, value) in values {
-        let data = PartitionProduceData::default()
-            .with_index(partition)
-            .with_records(Some(batch(NOBODY, vec![value])?));
-        partitions.push(data);
-    }
-    let topic = TopicProduceData::default()
-        .with_name(text(TOPIC).into())
-        .with_partition_data(partitions);
-    let request = ProduceRequest::default()
-        .with_acks(-1)
-        .with_timeout_ms(30_000)
-        .with_topic_data(vec![topic]);
-    let answer = client.call(9, &request)?;
+    let [first, second] = values.map(|(partition, value)| {
+        let batch = batch(NOBODY, vec![value])?;
+        anyhow::Ok((partition, batch))
+    });
+    let answer = client.call(9, &produce(TOPIC, [first?, second?]))?;
     let topic = answer.responses.first().context("the topic")?;
     let codes = topic.partition_responses.iter();
     Ok(codes.map(|p| (p.index, p.error_code)).collect())

@@ -1,8 +1,6 @@
 //! Topics that were written before the brokers numbered entries.
 
 use anyhow::{Context, Result, ensure};
-use kafka_protocol::messages::ProduceRequest;
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kop_e2e::clients::curl;
 use kop_e2e::gateway::Gateway;
 use kop_e2e::install::PULSAR_NEWEST;
@@ -10,7 +8,7 @@ use kop_e2e::native::{self, hex};
 use kop_e2e::pulsar::{Home, Pulsar, Release};
 use kop_e2e::scratch::Scratch;
 use kop_e2e::story::KafkaServer;
-use kop_e2e::wire::{Connection, NOBODY, batch, text};
+use kop_e2e::wire::{Connection, NOBODY, batch, produce};
 
 const INTERCEPTOR: &str = "brokerEntryMetadataInterceptors";
 const UNKNOWN_SERVER_ERROR: i16 = -1;
@@ -71,17 +69,8 @@ pub(crate) fn topics_are_refused_by_name(scratch: &Scratch) -> Result<()> {
 
 /// The code and the words with which a batch is refused.
 fn refusal(client: &mut Connection, topic: &str) -> Result<(i16, String)> {
-    let data = PartitionProduceData::default()
-        .with_index(0)
-        .with_records(Some(batch(NOBODY, vec!["more".to_owned()])?));
-    let topic = TopicProduceData::default()
-        .with_name(text(topic).into())
-        .with_partition_data(vec![data]);
-    let request = ProduceRequest::default()
-        .with_acks(-1)
-        .with_timeout_ms(30_000)
-        .with_topic_data(vec![topic]);
-    let answer = client.call(9, &request)?;
+    let more = batch(NOBODY, vec!["more".to_owned()])?;
+    let answer = client.call(9, &produce(topic, [(0, more)]))?;
     let topic = answer.responses.first().context("the topic")?;
     let partition = topic.partition_responses.first().context("the partition")?;
     let why = partition.error_message.as_ref();
