@@ -3,6 +3,7 @@ use std::{
     collections::hash_map::{DefaultHasher, RandomState},
     future::Future,
     hash::{BuildHasher as _, Hash as _, Hasher as _},
+    num::NonZero,
     path::PathBuf,
     sync::{
         Arc,
@@ -22,6 +23,8 @@ use crate::{
     transport::Transport,
 };
 
+/// Connections per broker, at the most, where nothing else is said.
+const MOST_CONNECTIONS: usize = 4;
 /// Tries of one operation while a topic moves between brokers.
 const TRIES: u32 = 5;
 /// Pause before the second try; doubles from try to try.
@@ -38,7 +41,9 @@ pub struct ClientOptions {
     pub tls: TlsOptions,
     /// How long a request or an entry's receipt may take. A connect may take a third of it.
     pub operation_timeout: Duration,
-    /// Connections per broker, at least 1; topics are spread over them.
+    /// Connections per broker, at least 1; topics are spread over them. As it comes, one for two processors
+    /// and four at the most: what is written on one connection is written together, which costs both sides
+    /// less, and a connection's task keeps one processor busy at the most.
     pub connections_per_broker: usize,
     /// How often a silent connection is probed; after two intervals without a sign it is given up.
     pub keep_alive: Duration,
@@ -52,10 +57,15 @@ impl ClientOptions {
             authentication: None,
             tls: TlsOptions::default(),
             operation_timeout: Duration::from_secs(30),
-            connections_per_broker: 2,
+            connections_per_broker: connections_per_broker(),
             keep_alive: Duration::from_secs(30),
         }
     }
+}
+
+fn connections_per_broker() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    processors.div_ceil(2).min(MOST_CONNECTIONS)
 }
 
 /// How brokers' certificates are verified.
