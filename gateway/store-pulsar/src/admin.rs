@@ -306,25 +306,22 @@ impl Admin {
         topic: &PulsarTopic,
     ) -> Result<InternalStats, AdminError> {
         let path = format!("persistent/{}/internalStats", topic.path());
-        let mut apart = self.properties_apart.load(Ordering::Relaxed);
-        loop {
-            // First those: what comes and fills a ledger meanwhile is counted by the index already.
-            let properties = match apart {
-                true => Some(self.properties(topic).await?),
-                false => None,
-            };
-            let mut stats: InternalStats = self.json(&path).await?;
+        if !self.properties_apart.load(Ordering::Relaxed) {
+            let stats: InternalStats = self.json(&path).await?;
             if stats.properties.is_some() {
-                self.properties_apart.store(false, Ordering::Relaxed);
-            } else if apart {
-                stats.properties = properties;
-            } else {
-                self.properties_apart.store(true, Ordering::Relaxed);
-                apart = true;
-                continue;
+                return Ok(stats);
             }
-            return Ok(stats);
+            self.properties_apart.store(true, Ordering::Relaxed);
         }
+        // First those: what comes and fills a ledger meanwhile is counted by the index already.
+        let properties = self.properties(topic).await?;
+        let mut stats: InternalStats = self.json(&path).await?;
+        if stats.properties.is_some() {
+            self.properties_apart.store(false, Ordering::Relaxed);
+        } else {
+            stats.properties = Some(properties);
+        }
+        Ok(stats)
     }
 
     async fn properties(

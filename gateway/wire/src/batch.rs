@@ -231,11 +231,20 @@ impl Batch {
     /// [`MAX_OUTPUT`](crate::compression::MAX_OUTPUT) bytes; a damaged record; more records than
     /// [`MAX_RECORDS`].
     pub fn records(&self) -> Result<Vec<Record>, BatchError> {
+        self.record_count()?;
+        self.iter()?.collect()
+    }
+
+    /// How many records it says that it has.
+    ///
+    /// # Errors
+    /// They are more than [`MAX_RECORDS`].
+    pub fn record_count(&self) -> Result<usize, BatchError> {
         let count = self.header.record_count;
-        match usize::try_from(count) {
-            Ok(count) if count <= MAX_RECORDS => self.iter()?.collect(),
-            _ => Err(BatchError::TooManyRecords(count)),
-        }
+        usize::try_from(count)
+            .ok()
+            .filter(|count| *count <= MAX_RECORDS)
+            .ok_or(BatchError::TooManyRecords(count))
     }
 }
 

@@ -119,14 +119,16 @@ impl Driver {
                 }
                 count = self.events.recv_many(&mut events, EVENTS), if !orphaned => {
                     orphaned = count == 0;
-                    self.apply(&mut events);
                     // Whoever is about to send does so first: what is written together costs both sides
                     // less than one frame after the other.
                     tokio::task::yield_now().await;
                     while events.len() < EVENTS && let Ok(event) = self.events.try_recv() {
                         events.push(event);
                     }
-                    self.apply(&mut events);
+                    let now = Instant::now();
+                    for event in events.drain(..) {
+                        self.multiplexer.apply(event, now);
+                    }
                 }
                 now = clock.tick() => {
                     let expired = self.multiplexer.expire(now);
@@ -142,14 +144,6 @@ impl Driver {
                     }
                 }
             }
-        }
-    }
-
-    /// Does what handles ask.
-    fn apply(&mut self, events: &mut Vec<Event>) {
-        let now = Instant::now();
-        for event in events.drain(..) {
-            self.multiplexer.apply(event, now);
         }
     }
 

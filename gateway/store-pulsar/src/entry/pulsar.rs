@@ -26,10 +26,7 @@
 //! compacted topics are not.
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Buf, BufMut, Bytes};
-use kop_wire::{
-    Batch, BatchBuilder, BatchError, BatchHeader, Compression, MAX_RECORDS, Offset, Record,
-    Timestamp,
-};
+use kop_wire::{Batch, BatchBuilder, BatchHeader, Compression, Offset, Record, Timestamp};
 use pulsar_client::protocol::{
     CompressionType, KeyValue, MessageMetadata, SingleMessageMetadata,
     batch::{self, BatchBuilder as MessagesBuilder},
@@ -60,10 +57,8 @@ const LOG_APPEND_TIME: i16 = 1 << 3;
 
 pub(super) fn encode(kafka: &Batch, stamp: Stamp) -> Result<Outgoing, EncodeError> {
     let header = kafka.header();
-    if usize::try_from(header.record_count).is_ok_and(|count| count > MAX_RECORDS) {
-        return Err(BatchError::TooManyRecords(header.record_count).into());
-    }
-    let mut messages = MessagesBuilder::with_capacity(room(kafka));
+    let room = room(kafka.bytes().len(), kafka.record_count()?);
+    let mut messages = MessagesBuilder::with_capacity(room);
     let mut key = None;
     // One after the other: of most batches there are many, and none is needed for long.
     for (i, record) in kafka.iter()?.enumerate() {
@@ -97,11 +92,9 @@ pub(super) fn encode(kafka: &Batch, stamp: Stamp) -> Result<Outgoing, EncodeErro
     })
 }
 
-/// About as many bytes as a batch's messages take, where it is not compressed and has no keys.
-fn room(kafka: &Batch) -> usize {
-    let bytes = kafka.bytes().len();
-    // What the header says is not believed beyond what fits.
-    let records = usize::try_from(kafka.header().record_count).unwrap_or(0);
+/// About as many bytes as the messages take of a batch of so many bytes and records, where it is not
+/// compressed and has no keys. What its header says is not believed beyond what fits.
+fn room(bytes: usize, records: usize) -> usize {
     bytes + records.min(bytes / LEAST_RECORD) * MESSAGE_FRAME
 }
 
