@@ -1,10 +1,11 @@
 //! How many messages a reader lets the broker send.
 //!
 //! The broker counts *messages* against permits, but reads *entries*: with `p > 0` permits left it
-//! sends up to `p` entries and then takes off all their messages, so that permits go below zero.
-//! [`Flow`] keeps the same account on this side. It grants so that the balance never exceeds the
-//! window, and a broker with a balance of at most `w` sends at most `w` entries more: the window is
-//! the bound, in entries, of what is on its way or waiting to be read.
+//! sends up to `p` entries and then takes off all their messages, so that permits go far below zero.
+//! [`Flow`] keeps the same account on this side, of what has arrived: a broker with a balance of at
+//! most `b` there sends at most `b` entries more, those that are on their way included. So many are
+//! let come that they and those that wait to be read are no more than the window; and they are let
+//! come as soon as half of it is free, so that the broker fetches some while others are being read.
 
 /// Entries a new reader asks for: few, because nothing is known of their sizes.
 const FIRST_WINDOW: i64 = 2;
@@ -18,10 +19,12 @@ pub(crate) struct Flow {
     budget: usize,
     /// Size of a large entry lately.
     entry_size: usize,
-    /// Entries to have on their way.
+    /// Entries to have on their way or waiting to be read.
     window: i64,
-    /// Permits granted less messages read.
+    /// Permits granted less messages arrived.
     balance: i64,
+    /// Entries arrived and not read.
+    unread: i64,
 }
 
 impl Flow {
@@ -31,6 +34,7 @@ impl Flow {
             entry_size: 0,
             window: FIRST_WINDOW,
             balance: 0,
+            unread: 0,
         }
     }
 
@@ -39,24 +43,33 @@ impl Flow {
         self.grant().unwrap_or(0)
     }
 
-    /// An entry has been read: what to grant now, if anything.
-    pub(crate) fn read(&mut self, messages: u32, bytes: usize) -> Option<u32> {
+    /// An entry has arrived.
+    pub(crate) fn arrived(&mut self, messages: u32, bytes: usize) {
+        self.unread += 1;
         self.balance -= i64::from(messages);
         // A large entry counts at once and is forgotten slowly.
         self.entry_size = bytes.max(self.entry_size - self.entry_size.saturating_sub(bytes) / 8);
         let fitting = self.budget / self.entry_size.max(1);
         let fitting = i64::try_from(fitting).unwrap_or(MAX_WINDOW);
         self.window = (self.window * 2).min(fitting).clamp(1, MAX_WINDOW);
+    }
+
+    /// An entry that had arrived has been read: what to grant now, if anything.
+    pub(crate) fn read(&mut self) -> Option<u32> {
+        self.unread -= 1;
         self.grant()
     }
 
-    /// Grants in large steps: once half of the window is used up.
+    /// Grants in large steps: once half of the window is free and not granted.
     fn grant(&mut self) -> Option<u32> {
-        if self.balance > self.window / 2 {
+        let free = self.window - self.unread;
+        let missing = free - self.balance;
+        let enough = (self.window + 1) / 2;
+        if free < enough || missing < enough {
             return None;
         }
         // The broker adds permits up in an `int`.
-        let permits = (self.window - self.balance).min(i64::from(i32::MAX / 2));
+        let permits = missing.min(i64::from(i32::MAX / 2));
         self.balance += permits;
         u32::try_from(permits).ok().filter(|permits| *permits > 0)
     }

@@ -1,5 +1,6 @@
 //! Reading entries.
 use std::{
+    collections::VecDeque,
     fmt,
     sync::{
         Arc, OnceLock,
@@ -94,11 +95,20 @@ pub struct Reader {
     id: u64,
     connection: Connection,
     entries: mpsc::Receiver<RawEntry>,
+    /// Taken from `entries`, to learn of how many messages they are.
+    arrived: VecDeque<Arrived>,
     buffered: Arc<AtomicUsize>,
     end: Arc<OnceLock<Result<(), ReadError>>>,
     flow: Flow,
     /// Why no entry is given out any more, other than by `end`.
     failed: Option<ReadError>,
+}
+
+/// An entry that has come, and how many bytes it was.
+#[derive(Debug)]
+struct Arrived {
+    entry: Result<Entry, ReadError>,
+    size: usize,
 }
 
 impl Reader {
@@ -161,6 +171,7 @@ impl Reader {
             id,
             connection,
             entries,
+            arrived: VecDeque::new(),
             buffered,
             end,
             flow,
@@ -180,10 +191,14 @@ impl Reader {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        match self.entries.recv().await {
-            Some(raw) => self.take(raw).map(Some),
-            None => self.ended().map(|()| None),
+        self.gather();
+        if self.arrived.is_empty() {
+            match self.entries.recv().await {
+                Some(raw) => self.arrive(raw),
+                None => return self.ended().map(|()| None),
+            }
         }
+        self.take()
     }
 
     /// An entry that has arrived already, if any: `None` says that [`next`](Self::next) would have
@@ -195,11 +210,11 @@ impl Reader {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        match self.entries.try_recv() {
-            Ok(raw) => self.take(raw).map(Some),
-            Err(mpsc::error::TryRecvError::Empty) => Ok(None),
-            Err(mpsc::error::TryRecvError::Disconnected) => self.ended().map(|()| None),
+        self.gather();
+        if self.arrived.is_empty() && self.entries.is_closed() && self.entries.is_empty() {
+            return self.ended().map(|()| None);
         }
+        self.take()
     }
 
     /// The topic's last entry; `None` where it has none. May skip markers.
@@ -228,34 +243,55 @@ impl Reader {
         }
     }
 
-    fn take(&mut self, raw: RawEntry) -> Result<Entry, ReadError> {
+    /// Takes all that has come.
+    fn gather(&mut self) {
+        while let Ok(raw) = self.entries.try_recv() {
+            self.arrive(raw);
+        }
+    }
+
+    fn arrive(&mut self, raw: RawEntry) {
         let RawEntry { id, bytes } = raw;
         let size = bytes.len();
-        self.buffered.fetch_sub(size, Ordering::Relaxed);
-        let parsed = match entry::parse(bytes) {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                // How many messages the broker has counted it as is not known, so the account of
-                // permits is lost with it, and the reader ends.
-                let EntryId { ledger, entry } = id;
-                let error = ReadError::Damaged {
-                    ledger,
-                    entry,
-                    reason: error.to_string(),
-                };
-                self.failed = Some(error.clone());
-                return Err(error);
+        let entry = match entry::parse(bytes) {
+            Ok(parsed) => {
+                self.flow.arrived(parsed.metadata.messages(), size);
+                Ok(Entry {
+                    id,
+                    index: parsed.broker.and_then(|broker| broker.index),
+                    broker_timestamp: parsed.broker.and_then(|broker| broker.broker_timestamp),
+                    metadata: parsed.metadata,
+                    payload: parsed.payload,
+                })
             }
+            // How many messages the broker has counted it as is not known, so the account of permits
+            // is lost with it, and the reader ends there.
+            Err(error) => Err(ReadError::Damaged {
+                ledger: id.ledger,
+                entry: id.entry,
+                reason: error.to_string(),
+            }),
         };
-        let permits = self.flow.read(parsed.metadata.messages(), size);
-        self.grant(permits);
-        Ok(Entry {
-            id,
-            index: parsed.broker.and_then(|broker| broker.index),
-            broker_timestamp: parsed.broker.and_then(|broker| broker.broker_timestamp),
-            metadata: parsed.metadata,
-            payload: parsed.payload,
-        })
+        self.arrived.push_back(Arrived { entry, size });
+    }
+
+    /// The first of what has come, if anything has.
+    fn take(&mut self) -> Result<Option<Entry>, ReadError> {
+        let Some(Arrived { entry, size }) = self.arrived.pop_front() else {
+            return Ok(None);
+        };
+        self.buffered.fetch_sub(size, Ordering::Relaxed);
+        match entry {
+            Ok(entry) => {
+                let permits = self.flow.read();
+                self.grant(permits);
+                Ok(Some(entry))
+            }
+            Err(error) => {
+                self.failed = Some(error.clone());
+                Err(error)
+            }
+        }
     }
 
     fn ended(&self) -> Result<(), ReadError> {

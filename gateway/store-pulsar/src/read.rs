@@ -29,7 +29,7 @@ mod compacted;
 use compacted::Compacted;
 
 /// Bytes of entries that one reader may have on their way.
-const RECEIVE_BYTES: usize = 2 * 1024 * 1024;
+const RECEIVE_BYTES: usize = 4 * 1024 * 1024;
 /// Readers parked at once, in one store.
 const PARKED: usize = 32;
 /// How long a parked reader is kept.
