@@ -5,10 +5,12 @@
 //! the connection has been answered.
 use std::{
     io::{self, Write as _},
+    num::NonZero,
     process::ExitCode,
 };
 
 use anyhow::Context as _;
+use kop_config::StoreConfig;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
@@ -99,8 +101,28 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
-#[tokio::main]
-async fn served(config: kop_config::Config) -> anyhow::Result<()> {
+/// Threads that serve connections. In front of Pulsar a gateway moves bytes, and one thread moves hundreds
+/// of MiB a second: more of them would wake each other, and take processors from brokers beside them.
+fn worker_threads(config: &kop_config::Config) -> usize {
+    config.worker_threads.unwrap_or_else(|| {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        match config.store {
+            StoreConfig::Embedded { .. } => processors,
+            StoreConfig::Pulsar(_) => processors.div_ceil(2),
+        }
+    })
+}
+
+fn served(config: kop_config::Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(worker_threads(&config))
+        .enable_all()
+        .build()
+        .context("no threads")?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: kop_config::Config) -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate()).context("no SIGTERM")?;
     let mut interrupted = signal(SignalKind::interrupt()).context("no SIGINT")?;
     let running = tokio::select! {

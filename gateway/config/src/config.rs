@@ -29,6 +29,8 @@ pub struct Config {
     pub groups: Groups,
     /// What the gateway takes at the most.
     pub limits: Limits,
+    /// Threads that serve connections, at least one; `None` leaves it to the processors.
+    pub worker_threads: Option<usize>,
 }
 
 /// One address on which Kafka clients are served.

@@ -263,6 +263,13 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tail_cache_bytes: Option<u32>,
 
+    /// Threads that serve connections [default: one for each processor; with --pulsar one for two, as
+    /// brokers have most of the work]
+    #[arg(long, env = "KOP_WORKER_THREADS", value_name = "N")]
+    #[arg(help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker_threads: Option<u32>,
+
     /// Kafka connections that are served at a time [default: 10000]
     #[arg(long, env = "KOP_MAX_CONNECTIONS", value_name = "N")]
     #[arg(help_heading = LIMITS)]
@@ -370,6 +377,7 @@ impl RawConfig {
                 max_request_bytes,
                 max_memory_bytes,
                 tail_cache_bytes,
+                worker_threads,
                 max_connections,
                 max_connections_per_ip,
                 max_requests_in_flight,

@@ -116,6 +116,7 @@ impl RawConfig {
         let auto_create_topics = self.auto_create_topics.unwrap_or(true);
         let log_format = self.log_format.unwrap_or_default();
         let groups = groups::groups(&self)?;
+        let worker_threads = self.worker_threads.map(worker_threads).transpose()?;
         let store = store(self)?;
         Ok(Config {
             node_id,
@@ -128,6 +129,7 @@ impl RawConfig {
             log_format,
             groups,
             limits,
+            worker_threads,
         })
     }
 }
@@ -222,6 +224,11 @@ fn ranged(
 
 fn size(bytes: u32) -> usize {
     usize::try_from(bytes).expect("memory is addressed by 32 bits or more")
+}
+
+fn worker_threads(count: u32) -> Result<usize, ConfigError> {
+    let expected = "a number from 1 to 1024";
+    ranged("--worker-threads", count, (1, 1024), expected).map(size)
 }
 
 fn limits(raw: &RawConfig) -> Result<Limits, ConfigError> {
