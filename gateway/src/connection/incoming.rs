@@ -11,6 +11,9 @@ use crate::budget::{Budget, Share};
 
 /// What is read at a time while no large frame is arriving.
 const BUFFER: usize = 16 * 1024;
+/// What is read first where the frame before was much larger than that, and the next one probably is: of a
+/// large frame, what is read before its size is known is copied.
+const HEAD: usize = 512;
 /// So much of a frame is read before memory is taken for all of it: announcing a large one costs its
 /// sender something.
 const EARNEST: usize = 64 * 1024;
@@ -43,6 +46,8 @@ pub(super) struct Incoming {
     counter: Counter,
     /// Empty, and without memory, while the connection is idle.
     buffer: BytesMut,
+    /// The last frame was much larger than what is read at a time.
+    large: bool,
     frame: Option<Arriving>,
     /// When the first byte of the frame that is arriving came.
     since: Option<Instant>,
@@ -84,6 +89,7 @@ impl Incoming {
             budget,
             counter,
             buffer: BytesMut::new(),
+            large: false,
             frame: None,
             since: None,
             last_request: Instant::now(),
@@ -150,7 +156,7 @@ impl Incoming {
             self.buffer = BytesMut::new();
             self.reader.readable().await?;
         }
-        self.buffer.reserve(BUFFER);
+        self.buffer.reserve(if self.large { HEAD } else { BUFFER });
         let read = self.reader.read_buf(&mut self.buffer).await?;
         self.counter.inc_by(read as u64);
         if read > 0 && self.since.is_none() {
@@ -160,6 +166,7 @@ impl Incoming {
     }
 
     fn begin(&mut self, size: usize) {
+        self.large = size > 2 * BUFFER;
         let room = if size <= AT_ONCE { size } else { 0 };
         self.frame = Some(Arriving {
             size,
