@@ -73,6 +73,8 @@ pub(crate) struct Call {
     pub(crate) peer: SocketAddr,
     /// Which of the configured listeners it came in on.
     pub(crate) listener: usize,
+    /// Its size with all that stands around it, in bytes.
+    pub(crate) size: usize,
     turn: Mutex<Option<Turn>>,
     refused: AtomicI16,
     /// Nanoseconds in which it waited for what others do.
@@ -105,9 +107,11 @@ impl Call {
         version: i16,
         client_id: Option<String>,
         (peer, listener): (SocketAddr, usize),
+        size: usize,
         turn: Option<Turn>,
     ) -> Self {
         Self {
+            size,
             gateway,
             version,
             client_id,

@@ -178,6 +178,7 @@ impl Request {
             version,
             client_id,
             from,
+            size,
             turn,
         ));
         let served = (api.serve)(Arc::clone(&call), body).await;

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use kop_config::{Config, HostPort};
+use kop_config::{Config, HostPort, StoreConfig};
 use kop_coordinator::GroupConfig;
 use kop_store::{Fetched, PartitionId, ReadError};
 use kop_wire::Offset;
@@ -51,6 +51,8 @@ pub(crate) struct Gateway {
     pub(crate) producer_ids: ProducerIds,
     /// Bytes of requests that are being read or answered.
     pub(crate) request_memory: Budget,
+    /// Bytes of requests that were answered, and that stores or readers still have batches of.
+    pub(crate) kept_memory: Budget,
     /// Bytes of fetched records that wait to be written.
     pub(crate) fetch_memory: Budget,
     /// What is counted.
@@ -78,6 +80,10 @@ impl Gateway {
     ) -> Arc<Self> {
         let groups = group_config(&config.groups);
         let memory = config.limits.memory_bytes;
+        let newest = match &config.store {
+            StoreConfig::Pulsar(pulsar) => pulsar.tail_cache_bytes,
+            StoreConfig::Embedded { .. } => 0,
+        };
         Arc::new(Self {
             cluster_id: store.cluster_id(),
             advertised,
@@ -96,6 +102,8 @@ impl Gateway {
             late_reads: LateReads::default(),
             producer_ids: ProducerIds::default(),
             request_memory: Budget::new(memory),
+            // As much as stores keep in any case, and what readers take from there.
+            kept_memory: Budget::new(newest.saturating_add(memory)),
             fetch_memory: Budget::new(memory),
             metrics,
             draining,

@@ -32,8 +32,10 @@ use super::{
 };
 
 mod check;
+mod keeping;
 
 use check::{Refused, checked};
+use keeping::Keeping;
 
 /// Bounds of the time that a producer may set for its appends.
 const TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -84,11 +86,11 @@ pub(super) async fn handle(call: &Call, request: ProduceRequest) -> ProduceAnswe
         .iter()
         .map(|topic| topic.partition_data.len())
         .sum();
-    let alone = batches == 1;
+    let keeping = Keeping::of(batches, call.size, &call.gateway.kept_memory);
     let opening = request
         .topic_data
         .into_iter()
-        .map(|data| topic(call, data, refusal, (alone, deadline)));
+        .map(|data| topic(call, data, refusal, (&keeping, deadline)));
     let topics = join_all(opening).await;
     let responses = append(call, topics, deadline).await;
     if acks == 0 {
@@ -104,7 +106,7 @@ async fn topic(
     call: &Call,
     data: TopicProduceData,
     refusal: Option<ResponseError>,
-    (alone, deadline): (bool, Instant),
+    (keeping, deadline): (&Keeping, Instant),
 ) -> Topic {
     let named = if call.version >= 13 {
         TopicRef::Id(data.topic_id)
@@ -128,7 +130,7 @@ async fn topic(
                 let target =
                     target.map_err(|_| Refusal::from(ResponseError::RequestTimedOut))??;
                 let settings = target.partition.settings();
-                let batch = checked(call, data, alone, &settings).await?;
+                let batch = checked(call, data, keeping, &settings).await?;
                 Ok((target, batch))
             };
             Part {

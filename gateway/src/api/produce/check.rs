@@ -4,7 +4,6 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use bytes::Bytes;
 use kop_store::TopicSettings;
 use kop_wire::{
     Batch, BatchError, Compression, InvalidRecords, RecordFault, RecordRules, Timestamp,
@@ -13,6 +12,7 @@ use kop_wire::{
     kafka_protocol::{ResponseError, messages::produce_request::PartitionProduceData},
 };
 
+use super::keeping::Keeping;
 use crate::api::{Call, error::Refusal};
 
 /// Compressed records up to this size, in bytes, are checked on the spot. Larger ones are decompressed on
@@ -36,15 +36,14 @@ impl<R: Into<Refusal>> From<R> for Refused {
     }
 }
 
-/// Takes the one batch of a partition, if it may be written. A batch that is not `alone` in its request
-/// is copied: the store may keep it in memory for long, and would keep the whole request with it.
+/// Takes the one batch of a partition, if it may be written.
 pub(super) async fn checked(
     call: &Call,
     data: PartitionProduceData,
-    alone: bool,
+    keeping: &Keeping,
     settings: &TopicSettings,
 ) -> Result<Batch, Refused> {
-    let batch = framed(call, data, alone, settings.max_message_bytes)?;
+    let batch = framed(call, data, keeping, settings.max_message_bytes)?;
     let rules = rules(settings, now());
     let on_the_spot = match batch.header().compression() {
         Compression::None => true,
@@ -86,7 +85,7 @@ fn now() -> Timestamp {
 fn framed(
     call: &Call,
     data: PartitionProduceData,
-    alone: bool,
+    keeping: &Keeping,
     limit: usize,
 ) -> Result<Batch, Refusal> {
     let invalid = |why: &str| Err(Refusal::new(ResponseError::InvalidRecord, why));
@@ -97,12 +96,7 @@ fn framed(
         let why = format!("batch of {} bytes is larger than {limit}", bytes.len());
         return Err(Refusal::new(ResponseError::MessageTooLarge, why));
     }
-    let bytes = if alone {
-        bytes
-    } else {
-        Bytes::copy_from_slice(&bytes)
-    };
-    let batch = Batch::parse(bytes).map_err(malformed)?;
+    let batch = Batch::parse(keeping.keep(bytes)).map_err(malformed)?;
     let header = batch.header();
     if header.base_offset.0 != 0 {
         return invalid("a producer's batch begins at offset 0");
