@@ -111,12 +111,12 @@ impl Call {
         turn: Option<Turn>,
     ) -> Self {
         Self {
-            size,
             gateway,
             version,
             client_id,
             peer,
             listener,
+            size,
             turn: Mutex::new(turn),
             refused: AtomicI16::new(0),
             waited: AtomicU64::new(0),

@@ -23,7 +23,8 @@ use crate::{
     lookup::unexpected,
 };
 
-/// Entries that wait to be read, at the most: more than the window, which the broker has to keep to.
+/// Entries that wait to be taken, and as many again to be read, at the most: more than the window, which the
+/// broker has to keep to.
 const QUEUE: usize = 4 * MAX_WINDOW as usize;
 
 /// Position of an entry in its topic.
@@ -243,9 +244,11 @@ impl Reader {
         }
     }
 
-    /// Takes all that has come.
+    /// Takes what has come.
     fn gather(&mut self) {
-        while let Ok(raw) = self.entries.try_recv() {
+        while self.arrived.len() < QUEUE
+            && let Ok(raw) = self.entries.try_recv()
+        {
             self.arrive(raw);
         }
     }
