@@ -102,8 +102,8 @@ impl Gateway {
             late_reads: LateReads::default(),
             producer_ids: ProducerIds::default(),
             request_memory: Budget::new(memory),
-            // As much as stores keep in any case, and what readers take from there.
-            kept_memory: Budget::new(newest.saturating_add(memory)),
+            // As much as stores keep in any case, and what readers have from there.
+            kept_memory: Budget::new(newest.saturating_add(memory / 2)),
             fetch_memory: Budget::new(memory),
             metrics,
             draining,

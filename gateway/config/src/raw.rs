@@ -249,8 +249,8 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_request_bytes: Option<u32>,
 
-    /// Memory for requests in flight, and as much again for responses, in bytes
-    /// [default: 134217728]
+    /// Memory for requests in flight, as much again for responses, and half as much for what is kept of
+    /// answered requests, in bytes [default: 134217728]
     #[arg(long, env = "KOP_MAX_MEMORY_BYTES", value_name = "BYTES")]
     #[arg(help_heading = LIMITS)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,7 +19,13 @@ mod takeover;
 mod times;
 mod trimming;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use kop_store::{
@@ -405,13 +411,13 @@ async fn a_topic_that_is_deleted_by_others_is_gone() {
     other.close().await;
 }
 
-/// Has the broker move the partition away and back.
 /// The admin API's path of a partition's Pulsar topic.
 fn admin_url(name: &TopicName, rest: &str) -> String {
     let admin = environment("KOP_TEST_PULSAR_ADMIN");
     format!("{admin}/admin/v2/persistent/public/default/{name}-partition-0/{rest}")
 }
 
+/// Has the broker move the partition away and back.
 async fn unload(name: &TopicName) {
     let url = admin_url(name, "unload");
     let answer = reqwest::Client::new().put(url).send().await.unwrap();
@@ -425,12 +431,13 @@ async fn an_idempotent_producer_writes_once_while_the_topic_is_unloaded() {
         let id = store.allocate_producer_ids(1).await.unwrap().start;
         let name = new_topic(&store).await;
         let partition = open(&store, &name).await;
+        let unloaded = Arc::new(AtomicBool::new(false));
         let producer = tokio::spawn({
-            let partition = partition.clone();
+            let (partition, unloaded) = (partition.clone(), Arc::clone(&unloaded));
             async move {
                 let mut acknowledged = Vec::new();
                 // Five in flight, as Kafka's clients; what fails is sent again in order.
-                for round in 0..60 {
+                for round in (0..).take_while(|_| !unloaded.load(Ordering::Relaxed)) {
                     let mut first = 0;
                     while first < 5 {
                         let appends = (first..5).map(|n| {
@@ -449,13 +456,16 @@ async fn an_idempotent_producer_writes_once_while_the_topic_is_unloaded() {
                 acknowledged
             }
         });
-        for _ in 0..6 {
+        for unloads in 0..=6 {
+            if unloads > 0 {
+                unload(&name).await;
+            }
             let high = partition.watermarks().high;
             timeout(DEADLINE, partition.advanced(high + 20))
                 .await
                 .expect("appends go on");
-            unload(&name).await;
         }
+        unloaded.store(true, Ordering::Relaxed);
         let acknowledged = timeout(DEADLINE * 2, producer)
             .await
             .expect("all written")
