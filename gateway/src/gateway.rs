@@ -51,7 +51,7 @@ pub(crate) struct Gateway {
     pub(crate) producer_ids: ProducerIds,
     /// Bytes of requests that are being read or answered.
     pub(crate) request_memory: Budget,
-    /// Bytes of requests that were answered, and that stores or readers still have batches of.
+    /// Bytes of requests whose memory their batches stand in, for as long as a store or a reader has any.
     pub(crate) kept_memory: Budget,
     /// Bytes of fetched records that wait to be written.
     pub(crate) fetch_memory: Budget,

@@ -132,7 +132,8 @@ pub struct Limits {
     pub request_bytes: usize,
     /// Bytes of one record batch, as it is sent.
     pub message_bytes: usize,
-    /// Bytes of all requests that are being read or answered, and as much again for responses.
+    /// Bytes of all requests that are being read or answered, as much again for responses, and half as much
+    /// for what is kept of answered requests.
     pub memory_bytes: usize,
     /// Connections at a time from one IP address.
     pub connections_per_ip: usize,

@@ -23,8 +23,6 @@ pub(crate) struct Flow {
     window: i64,
     /// Permits granted less messages arrived.
     balance: i64,
-    /// Entries arrived and not read.
-    unread: i64,
 }
 
 impl Flow {
@@ -34,18 +32,16 @@ impl Flow {
             entry_size: 0,
             window: FIRST_WINDOW,
             balance: 0,
-            unread: 0,
         }
     }
 
     /// The permits to begin with.
     pub(crate) fn begin(&mut self) -> u32 {
-        self.grant().unwrap_or(0)
+        self.grant(0).unwrap_or(0)
     }
 
     /// An entry has arrived.
     pub(crate) fn arrived(&mut self, messages: u32, bytes: usize) {
-        self.unread += 1;
         self.balance -= i64::from(messages);
         // A large entry counts at once and is forgotten slowly.
         self.entry_size = bytes.max(self.entry_size - self.entry_size.saturating_sub(bytes) / 8);
@@ -54,15 +50,10 @@ impl Flow {
         self.window = (self.window * 2).min(fitting).clamp(1, MAX_WINDOW);
     }
 
-    /// An entry that had arrived has been read: what to grant now, if anything.
-    pub(crate) fn read(&mut self) -> Option<u32> {
-        self.unread -= 1;
-        self.grant()
-    }
-
-    /// Grants in large steps: once half of the window is free and not granted.
-    fn grant(&mut self) -> Option<u32> {
-        let free = self.window - self.unread;
+    /// What to grant, if anything, with so many entries arrived and not read. In large steps: once half of
+    /// the window is free and not granted.
+    pub(crate) fn grant(&mut self, unread: usize) -> Option<u32> {
+        let free = self.window - i64::try_from(unread).unwrap_or(i64::MAX);
         let missing = free - self.balance;
         let enough = (self.window + 1) / 2;
         if free < enough || missing < enough {

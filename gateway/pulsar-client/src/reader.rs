@@ -286,7 +286,7 @@ impl Reader {
         self.buffered.fetch_sub(size, Ordering::Relaxed);
         match entry {
             Ok(entry) => {
-                let permits = self.flow.read();
+                let permits = self.flow.grant(self.arrived.len());
                 self.grant(permits);
                 Ok(Some(entry))
             }

@@ -208,6 +208,7 @@ fn numbers_out_of_range_are_refused() {
         ["--max-connections-per-ip", "0"],
         ["--max-requests-in-flight", "0"],
         ["--connection-stall-ms", "1"],
+        ["--worker-threads", "0"],
     ] {
         let joined = format!("{}={}", args[0], args[1]);
         let error = validated(&[&joined]).unwrap_err();
