@@ -21,7 +21,7 @@ Without a section, both are measured. A whole section's tables go into docs/benc
 --against they are printed only.
 
 --runs N       interleaved runs of each cell: 5 where nothing is said
---records N    records of 1 KiB of each throughput run: 300000 (embedded), 200000 (pulsar)
+--records N    records of 1 KiB of each throughput run: 300000 (embedded), 400000 (pulsar)
 --cells TEXT   embedded cells whose names contain TEXT: os/1, os/8, os/latency, sync/1, sync/8,
                sync/latency, start; and of pulsar: native (beside a native client), kop (beside KoP,
                whose plugin KOP_NAR names), stub (before a broker that only acknowledges), memory,

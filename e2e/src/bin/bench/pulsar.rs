@@ -53,7 +53,7 @@ pub(crate) fn measure(scratch: &Scratch, options: &Options) -> Result<String> {
 fn cells(options: &Options, tail: bool) -> Cells {
     Cells {
         runs: options.runs.unwrap_or(5),
-        records: options.records.unwrap_or(200_000),
+        records: options.records.unwrap_or(400_000),
         tail,
     }
 }
@@ -77,7 +77,7 @@ fn beside_native(scratch: &Scratch, options: &Options) -> Result<String> {
         ));
     }
     let cells = cells(options, false);
-    let figures = compare(&subjects, &cells)?;
+    let figures = compare(&subjects, &cells, scratch.path())?;
     Ok(tables::beside_native(&subjects, &figures, &cells))
 }
 
@@ -107,7 +107,7 @@ fn beside_kop(scratch: &Scratch, options: &Options) -> Result<String> {
         ));
     }
     let cells = cells(options, true);
-    let figures = compare(&subjects, &cells)?;
+    let figures = compare(&subjects, &cells, scratch.path())?;
     drop(gateway);
     let text = tables::beside_kop(&subjects, &figures, &cells);
     kop.stop()?;

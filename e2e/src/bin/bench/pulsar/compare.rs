@@ -4,8 +4,9 @@ use super::subject::Subject;
 use crate::client::Tail;
 use crate::pages::BYTES;
 use anyhow::{Context, Result};
-use kop_e2e::bench::{cpu_seconds, resident_mib};
+use kop_e2e::bench::{cpu_seconds, fill_page_cache, resident_mib, settle};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What is measured.
 pub(super) struct Cells {
@@ -39,7 +40,8 @@ pub(super) struct Figures {
     pub(super) tails: BTreeMap<usize, Vec<Tail>>,
 }
 
-pub(super) fn compare(subjects: &[Subject<'_>], cells: &Cells) -> Result<Figures> {
+/// Measures. What the runs write lies in `folder` or below it.
+pub(super) fn compare(subjects: &[Subject<'_>], cells: &Cells, folder: &Path) -> Result<Figures> {
     let mut figures = Figures::default();
     for (number, subject) in subjects.iter().enumerate() {
         // The first requests find cold code and unopened files, here as there.
@@ -51,12 +53,15 @@ pub(super) fn compare(subjects: &[Subject<'_>], cells: &Cells) -> Result<Figures
         };
         warm_up().with_context(|| format!("warm up {}", subject.name))?;
     }
+    fill_page_cache(folder)?;
     for round in 0..cells.runs {
         for partitions in [1, 8] {
             for (at, subject) in rotated(subjects, round) {
                 let topic = format!("bench-{at}-{partitions}-{round}");
                 subject.create(&topic, partitions)?;
                 let records = cells.records;
+                // Nobody pays for what the run before has left to be written.
+                settle(folder)?;
                 let write = measured(subject, records, || subject.produce(&topic, records))?;
                 let read = measured(subject, records, || subject.consume(&topic, records))?;
                 eprintln!(
@@ -79,6 +84,7 @@ pub(super) fn compare(subjects: &[Subject<'_>], cells: &Cells) -> Result<Figures
         for (at, subject) in rotated(subjects, round).filter(|_| cells.tail) {
             let topic = format!("tail-{at}-{round}");
             subject.create(&topic, 1)?;
+            settle(folder)?;
             let tail = subject.tail(&topic).with_context(|| subject.name.clone())?;
             eprintln!("{}: {tail:?}", subject.name);
             figures.tails.entry(at).or_default().push(tail);
