@@ -144,9 +144,9 @@ pub fn settle(path: &Path) -> Result<()> {
 }
 
 /// Fills the page cache, as it is on a machine that has been up for a while: what is written from then on takes
-/// the place of something older. Memory that a virtual machine touches for the first time costs it more than
-/// what is measured does, and whoever runs first would pay for that. Lasts for as long as the file in `folder`
-/// stays there; that has no blocks, so the disk holds nothing of it.
+/// the place of something older. Memory that a virtual machine touches for the first time costs it dearly, and
+/// whoever runs first would pay for that. Lasts for as long as the file in `folder` stays there; that has no
+/// blocks, so the disk holds nothing of it.
 ///
 /// # Errors
 /// The file cannot be made or read.

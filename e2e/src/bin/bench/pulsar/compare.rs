@@ -40,7 +40,7 @@ pub(super) struct Figures {
     pub(super) tails: BTreeMap<usize, Vec<Tail>>,
 }
 
-/// Measures. What the runs write lies in `folder` or below it.
+/// Measures all cells. The brokers keep what the runs write below `folder`.
 pub(super) fn compare(subjects: &[Subject<'_>], cells: &Cells, folder: &Path) -> Result<Figures> {
     let mut figures = Figures::default();
     for (number, subject) in subjects.iter().enumerate() {
