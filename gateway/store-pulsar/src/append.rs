@@ -1,7 +1,7 @@
 //! The writer of one partition: the one task that owns its producer.
 //!
 //! A receipt tells where an entry stands, not its offset. The writer knows the index of one entry,
-//! the anchor; while receipts come with the entry right behind it, offsets follow by arithmetic, and
+//! the anchor, or that there is none yet and where the first one will stand; while receipts come with the entry right behind it, offsets follow by arithmetic, and
 //! that nothing else stands in between is proved by the entry ids. Otherwise the entry's true index
 //! is asked for before the append is answered.
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -87,6 +87,9 @@ pub(crate) struct Writer {
     inbox: mpsc::UnboundedReceiver<Asked>,
     owned: Option<Owned>,
     anchor: Option<Anchor>,
+    /// Where the first entry of all would stand: nothing had ever been written when the log was opened, and
+    /// its ledger was open.
+    begins: Option<Position>,
     /// End of the last record at the anchor or before it; behind it there are only markers up to there.
     end: i64,
     /// Nothing had ever been written when the log was opened.
@@ -133,6 +136,7 @@ impl Writer {
             inbox,
             owned,
             anchor: bounds.last,
+            begins: bounds.begins,
             end: bounds.high,
             untouched,
             history,
@@ -403,12 +407,17 @@ impl Writer {
             ledger: receipt.ledger,
             entry: receipt.entry,
         };
-        let span = match self.anchor {
-            Some(anchor) if position.follows(anchor.position) => Span {
-                base: anchor.index + 1,
-                end: anchor.index + 1 + messages,
+        let base = match self.anchor {
+            Some(anchor) if position.follows(anchor.position) => Some(anchor.index + 1),
+            None if self.begins == Some(position) => Some(0),
+            _ => None,
+        };
+        let span = match base {
+            Some(base) => Span {
+                base,
+                end: base + messages,
             },
-            _ => Box::pin(self.look_up(position, messages)).await?,
+            None => Box::pin(self.look_up(position, messages)).await?,
         };
         let rises = self.anchor.is_none_or(|anchor| span.base > anchor.index);
         if !rises || span.end - span.base != messages {

@@ -24,6 +24,8 @@ pub(crate) struct Bounds {
     pub(crate) last: Option<Anchor>,
     /// Where the first entry stands.
     pub(crate) first: Option<Position>,
+    /// Where the first entry ever will stand, unless the ledger changes: where nothing was ever written.
+    pub(crate) begins: Option<Position>,
 }
 
 impl Bounds {
@@ -131,6 +133,7 @@ async fn of(
             high,
             last: None,
             first: None,
+            begins: stats.begins().filter(|_| high == 0),
         }));
     };
     let (oldest, facts) = if first == last {
@@ -158,6 +161,7 @@ async fn of(
         high: high.max(stored),
         last: Some(last),
         first: Some(first),
+        begins: None,
     }))
 }
 
@@ -309,6 +313,7 @@ mod tests {
                 index: last_index,
             }),
             first: Some(first),
+            begins: None,
         }
     }
 

@@ -66,7 +66,7 @@ pub(crate) struct Log {
     high: watch::Sender<i64>,
     /// The end with the markers behind the last record, as it was when it was last asked for.
     end: AtomicI64,
-    /// Somebody else may have written.
+    /// A tail reader may be needed, because somebody else may have written or somebody looks.
     interrupted: Notify,
     life: watch::Sender<Life>,
     proof: Mutex<Option<Proof>>,
@@ -297,7 +297,15 @@ impl Log {
         self.interrupted.notify_one();
     }
 
-    /// Whether a tail reader would bring nothing but what this gateway writes.
+    /// Somebody looks at the end: from here on, what others write there is to be known.
+    pub(crate) fn look_at_end(&self) {
+        let begins = self.state().feed.look();
+        if begins {
+            self.interrupted.notify_one();
+        }
+    }
+
+    /// Whether a tail reader would bring nothing but what is known, or what this gateway writes.
     pub(crate) fn feeds_itself(&self) -> bool {
         self.state().feed.suffices(Instant::now())
     }

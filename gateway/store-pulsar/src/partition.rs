@@ -7,6 +7,7 @@ use kop_store::{
     TimestampedOffset, TopicSettings, TruncateError, Watermarks, producer_state::ActiveProducer,
 };
 use kop_wire::{Batch, Offset, Timestamp};
+use pulsar_client::{ReaderError, ReaderOptions, ReaderStart};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -15,6 +16,7 @@ use tokio::{
 use crate::{
     append::{Append, Asked, History, Writer},
     bounds::{self, BoundsError},
+    damaged,
     entry::{Layout, Placed},
     live::Live,
     log::{Life, Log, Lookup},
@@ -84,7 +86,7 @@ pub(crate) enum OpeningError {
     #[error(transparent)]
     Bounds(#[from] BoundsError),
     #[error(transparent)]
-    Reader(#[from] pulsar_client::ReaderError),
+    Reader(#[from] ReaderError),
     #[error(transparent)]
     Take(#[from] TakeError),
     #[error("barrier not written")]
@@ -106,28 +108,28 @@ impl Opening {
             shared,
         } = self;
         let group_log = layout == Layout::GroupLog;
-        let (owned, tail, bounds) = if group_log {
-            let mut owned = ownership::take(&shared.client, &topic).await?;
+        let mut owned = None;
+        if group_log {
+            let mut taken = ownership::take(&shared.client, &topic).await?;
             Metrics::add(&shared.metrics.owners_taken);
             shared.owned_before.note(&topic);
             let asked = Instant::now();
             if !new || owned_before {
-                owned.barrier().await?;
+                taken.barrier().await?;
                 Metrics::add(&shared.metrics.barriers);
             }
-            let bounds = bounds::ask(&shared.admin, &topic).await?;
-            (Some((owned, asked)), None, bounds)
-        } else {
-            let start = pulsar_client::ReaderStart::Latest;
-            let reader = shared
-                .client
-                .reader(topic.as_str(), start, tail::options())
-                .await?;
-            (
-                None,
-                Some(reader),
-                bounds::ask(&shared.admin, &topic).await?,
-            )
+            owned = Some((taken, asked));
+        }
+        let bounds = match bounds::ask(&shared.admin, &topic).await {
+            // Brokers take on a topic, and make a partition that is only announced, when a client comes to
+            // it; a client waits for that.
+            Err(BoundsError::Admin(error)) if !group_log => {
+                tracing::debug!(%topic, %error, "ledgers not told yet");
+                let (start, options) = (ReaderStart::Latest, ReaderOptions::default());
+                drop(shared.client.reader(topic.as_str(), start, options).await?);
+                bounds::ask(&shared.admin, &topic).await?
+            }
+            bounds => bounds?,
         };
         let (appends, inbox) = mpsc::unbounded_channel();
         let log = Arc::new(Log::new(
@@ -154,18 +156,10 @@ impl Opening {
         let writer = Writer::new(Arc::clone(&log), inbox, owned, bounds, past);
         // Before the tasks begin, so that nobody takes them for ended.
         tokio::spawn(writer.run(log.life()));
-        if let Some(reader) = tail {
-            // A reader that has to be opened again before it saw anything begins at the last entry
-            // known now, or at the first one.
-            let from = bounds
-                .last
-                .map_or(pulsar_client::ReaderStart::Earliest, |last| {
-                    pulsar_client::ReaderStart::At(pulsar_client::EntryId {
-                        ledger: last.position.ledger,
-                        entry: last.position.entry,
-                    })
-                });
-            tokio::spawn(tail::follow(Arc::clone(&log), log.life(), reader, from));
+        if !group_log {
+            let last = bounds.last.map(|last| last.position);
+            let from = last.map_or(ReaderStart::Earliest, damaged::behind);
+            tokio::spawn(tail::follow(Arc::clone(&log), log.life(), from));
         }
         Ok(log)
     }
@@ -253,7 +247,10 @@ impl Partition for PulsarPartition {
                 Metrics::add(&self.log.shared.metrics.ring_reads);
                 batches.iter().flat_map(Placed::chunks).collect()
             }
-            Lookup::AtEnd => Vec::<Bytes>::new(),
+            Lookup::AtEnd => {
+                self.log.look_at_end();
+                Vec::<Bytes>::new()
+            }
             Lookup::OutOfRange => {
                 let Watermarks {
                     log_start, high, ..
@@ -285,6 +282,7 @@ impl Partition for PulsarPartition {
     }
 
     fn watermarks(&self) -> Watermarks {
+        self.log.look_at_end();
         self.log.watermarks()
     }
 
@@ -300,6 +298,7 @@ impl Partition for PulsarPartition {
     }
 
     async fn advanced(&self, past: Offset) {
+        self.log.look_at_end();
         let mut high = self.log.follow();
         let mut life = self.log.life();
         tokio::select! {

@@ -1,5 +1,5 @@
-//! The tail reader of a partition: brings what others write, while the partition is open. It is closed
-//! while what this gateway writes is all that is new.
+//! The tail reader of a partition: brings what others write, while the partition is open. There is none
+//! while what is known, and what this gateway writes, is all there is.
 use std::{sync::Arc, time::Duration};
 
 use pulsar_client::{EntryId, ReadError, Reader, ReaderError, ReaderOptions, ReaderStart};
@@ -17,14 +17,6 @@ const RECEIVE_BYTES: usize = 1024 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How tail readers are opened.
-pub(crate) fn options() -> ReaderOptions {
-    ReaderOptions {
-        receive_bytes_budget: RECEIVE_BYTES,
-        ..ReaderOptions::default()
-    }
-}
-
 /// Why a tail reader ended.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
@@ -40,48 +32,34 @@ enum Ended {
     Needless,
 }
 
-/// Follows the partition's end until it is closed. `reader` began before the log's bounds were
-/// asked for, so that nothing is missed in between.
-pub(crate) async fn follow(
-    log: Arc<Log>,
-    mut life: watch::Receiver<Life>,
-    reader: Reader,
-    from: ReaderStart,
-) {
+/// Follows the partition's end until it is closed. `from` is behind all that is known of it.
+pub(crate) async fn follow(log: Arc<Log>, mut life: watch::Receiver<Life>, from: ReaderStart) {
     tokio::select! {
-        () = read(&log, reader, from) => {}
+        () = read(&log, from) => {}
         _ = life.wait_for(|life| *life != Life::Serving) => {}
     }
 }
 
-async fn read(log: &Log, reader: Reader, from: ReaderStart) {
-    let mut reader = Some(reader);
+async fn read(log: &Log, from: ReaderStart) {
     let mut next = from;
     let mut pause = FIRST_PAUSE;
     loop {
-        let opened = match reader.take() {
-            Some(reader) => Ok(reader),
-            // Boxed: the task holds no room for what is seldom done.
-            None => Box::pin(open(log, next)).await,
-        };
-        let ended = match opened {
-            Ok(reader) => {
-                let begun = next;
-                let ended = entries(log, reader, &mut next).await;
-                if next != begun {
-                    pause = FIRST_PAUSE;
-                }
-                ended
-            }
+        if let Some(last) = log.hungry().await {
+            next = later(next, last);
+        }
+        let begun = next;
+        // Boxed: the task holds no room for what is seldom done.
+        let ended = match Box::pin(open(log, next)).await {
+            Ok(reader) => entries(log, reader, &mut next).await,
             Err(ended) => ended,
         };
+        if next != begun {
+            pause = FIRST_PAUSE;
+        }
         if log.is_deleted() {
             return;
         }
         if let Ended::Needless = ended {
-            if let Some(last) = log.hungry().await {
-                next = later(next, last);
-            }
             continue;
         }
         tracing::debug!(topic = %log.topic, error = %ended, "tail reader ended");
@@ -104,10 +82,14 @@ fn later(next: ReaderStart, last: Position) -> ReaderStart {
 
 async fn open(log: &Log, from: ReaderStart) -> Result<Reader, Ended> {
     log.check_existence().await?;
+    let options = ReaderOptions {
+        receive_bytes_budget: RECEIVE_BYTES,
+        ..ReaderOptions::default()
+    };
     Ok(log
         .shared
         .client
-        .reader(log.topic.as_str(), from, options())
+        .reader(log.topic.as_str(), from, options)
         .await?)
 }
 

@@ -131,6 +131,14 @@ impl InternalStats {
         })
     }
 
+    /// Where the next entry will stand, of a topic without any and unless the ledger changes.
+    pub(crate) fn begins(&self) -> Option<Position> {
+        match self.last_confirmed_entry {
+            Some((ledger, -1)) if self.ledgers().is_empty() => Some(Position { ledger, entry: 0 }),
+            _ => None,
+        }
+    }
+
     /// The entry before `position`, if it is still there.
     pub(crate) fn before(&self, position: Position) -> Option<Position> {
         if let Some(entry) = position.entry.checked_sub(1) {

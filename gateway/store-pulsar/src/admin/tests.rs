@@ -52,6 +52,20 @@ fn the_open_ledgers_entries_are_known_from_the_last_confirmed_one() {
 }
 
 #[test]
+fn where_an_empty_topic_begins_is_known_from_its_open_ledger() {
+    let begins = |json| stats(json).begins();
+    let empty = r#"{"ledgers":[{"ledgerId":7,"entries":0}],"lastConfirmedEntry":"7:-1"}"#;
+    let (ledger, entry) = (7, 0);
+    assert_eq!(begins(empty), Some(Position { ledger, entry }));
+    let written = r#"{"ledgers":[{"ledgerId":7,"entries":0}],"lastConfirmedEntry":"7:0"}"#;
+    assert_eq!(begins(written), None);
+    let rolled = r#"{"ledgers":[{"ledgerId":3,"entries":1},{"ledgerId":7,"entries":0}],
+        "lastConfirmedEntry":"7:-1"}"#;
+    assert_eq!(begins(rolled), None);
+    assert_eq!(begins(r#"{"lastConfirmedEntry":null}"#), None);
+}
+
+#[test]
 fn markers_and_what_was_aborted_are_hidden() {
     let hidden = |name: &'static str, value: &'static str| {
         let mut headers = HeaderMap::new();

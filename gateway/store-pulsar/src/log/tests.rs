@@ -88,6 +88,7 @@ pub(crate) fn nothing_from(high: i64) -> Bounds {
         high,
         last: None,
         first: None,
+        begins: None,
     }
 }
 

@@ -29,6 +29,7 @@ async fn a_steady_writer_is_not_read_back_and_misses_nothing() {
     let mut all = Vec::new();
     let mut sequence = 0;
     for turn in 0..3 {
+        partition.watermarks();
         let parked = store.metrics().tail_readers_parked;
         while store.metrics().tail_readers_parked == parked {
             all.extend(write(&partition, 10, &format!("own {turn}")).await);
