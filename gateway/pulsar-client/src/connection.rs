@@ -81,9 +81,21 @@ pub struct Greeting {
     pub max_message_size: usize,
 }
 
+/// Tells a connection from all others that this process has or had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// A handle to a connection. The connection ends when the last one is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
+    id: ConnectionId,
     events: mpsc::UnboundedSender<Event>,
     load: Arc<Load>,
     next_request: Arc<AtomicU64>,
@@ -150,6 +162,7 @@ impl Connection {
         };
         tokio::spawn(driver.run());
         Ok(Self {
+            id: ConnectionId::next(),
             events,
             load,
             next_request: Arc::default(),
@@ -160,6 +173,11 @@ impl Connection {
                 max_message_size,
             }),
         })
+    }
+
+    /// Which one it is.
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.id
     }
 
     /// Whether it has ended, and why.

@@ -27,7 +27,7 @@ mod transport;
 
 pub use authentication::{Authentication, CredentialsError, TokenSource};
 pub use client::{Client, ClientOptions, TlsOptions};
-pub use connection::Greeting;
+pub use connection::{ConnectionId, Greeting};
 pub use error::{Cause, LookupError, ProducerError, ReadError, ReaderError, SendError};
 pub use oauth2::{OAuth2, OAuth2Error, OAuth2Options};
 pub use producer::{AccessMode, CloseReason, OutgoingEntry, Producer, ProducerOptions, Receipt};

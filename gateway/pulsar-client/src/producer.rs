@@ -10,7 +10,7 @@ use pulsar_protocol::{
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    Cause, SendError,
+    Cause, ConnectionId, SendError,
     connection::{Connection, Event, Line, Opens},
     lookup::unexpected,
 };
@@ -143,6 +143,12 @@ impl Producer {
     #[must_use]
     pub fn topic_epoch(&self) -> Option<u64> {
         self.topic_epoch
+    }
+
+    /// The connection over which it writes.
+    #[must_use]
+    pub fn connection_id(&self) -> ConnectionId {
+        self.connection.id()
     }
 
     /// Largest entry (metadata and payload) that the broker takes, in bytes.

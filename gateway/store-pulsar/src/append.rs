@@ -1,9 +1,9 @@
 //! The writer of one partition: the one task that owns its producer.
 //!
-//! A receipt tells where an entry stands, not its offset. The writer knows the index of one entry,
-//! the anchor, or that there is none yet and where the first one will stand; while receipts come with the entry right behind it, offsets follow by arithmetic, and
-//! that nothing else stands in between is proved by the entry ids. Otherwise the entry's true index
-//! is asked for before the append is answered.
+//! A receipt tells where an entry stands, not its offset. The writer knows the index of one entry, the
+//! anchor, or that there is none yet and where the first one will stand. While receipts come with the
+//! entry right behind it, offsets follow by arithmetic, and that nothing else stands in between is proved
+//! by the entry ids. Otherwise the entry's true index is asked for before the append is answered.
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use kop_store::{
@@ -409,7 +409,7 @@ impl Writer {
         };
         let base = match self.anchor {
             Some(anchor) if position.follows(anchor.position) => Some(anchor.index + 1),
-            None if self.begins == Some(position) => Some(0),
+            None if self.begins == Some(position) && self.is_numbered() => Some(0),
             _ => None,
         };
         let span = match base {
@@ -417,7 +417,13 @@ impl Writer {
                 base,
                 end: base + messages,
             },
-            None => Box::pin(self.look_up(position, messages)).await?,
+            None => {
+                let span = Box::pin(self.look_up(position, messages)).await?;
+                if let Some(owned) = &self.owned {
+                    self.log.shared.numbering.note(owned.connection());
+                }
+                span
+            }
         };
         let rises = self.anchor.is_none_or(|anchor| span.base > anchor.index);
         if !rises || span.end - span.base != messages {
@@ -432,6 +438,12 @@ impl Writer {
         });
         self.end = span.end;
         Ok((position, span))
+    }
+
+    /// Whether the broker is known to number what is written through it.
+    fn is_numbered(&self) -> bool {
+        let owned = self.owned.as_ref();
+        owned.is_some_and(|owned| self.log.shared.numbering.has(owned.connection()))
     }
 
     /// Asks for an entry's offsets: the tail reader brings them in a moment, the admin API else.

@@ -38,6 +38,7 @@ mod look_anew;
 mod membership;
 mod metrics;
 mod naming;
+mod numbering;
 mod offset_index;
 mod offset_search;
 mod offset_time;

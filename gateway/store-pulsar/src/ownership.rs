@@ -12,8 +12,8 @@ use std::{
 
 use kop_store::AppendError;
 use pulsar_client::{
-    AccessMode, Client, CloseReason, MessageMetadata, OutgoingEntry, Producer, ProducerError,
-    ProducerOptions, Receipt, SendError,
+    AccessMode, Client, CloseReason, ConnectionId, MessageMetadata, OutgoingEntry, Producer,
+    ProducerError, ProducerOptions, Receipt, SendError,
 };
 use tokio::time::{Instant, sleep};
 
@@ -102,6 +102,11 @@ impl Owned {
     /// The producer that has the name, for those who ask the broker for it.
     pub(crate) fn holder(&self) -> Weak<Producer> {
         Arc::downgrade(&self.producer)
+    }
+
+    /// The connection over which entries are written.
+    pub(crate) fn connection(&self) -> ConnectionId {
+        self.producer.connection_id()
     }
 
     /// Largest entry that the broker takes, in bytes.

@@ -19,6 +19,7 @@ use crate::{
     log::Log,
     metrics::Metrics,
     naming::{Naming, PulsarTopic},
+    numbering::Numbering,
     owned_before::OwnedBefore,
     producer_ids::Births,
     read::Cursors,
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     made: Mutex<HashSet<PulsarTopic>>,
     /// Partitions that this process has owned.
     pub(crate) owned_before: OwnedBefore,
+    pub(crate) numbering: Numbering,
     logs: Mutex<HashMap<PulsarTopic, Slot>>,
 }
 
@@ -98,6 +100,7 @@ impl Shared {
             views: OnceLock::new(),
             made: Mutex::default(),
             owned_before: OwnedBefore::default(),
+            numbering: Numbering::default(),
             logs: Mutex::default(),
         }
     }
