@@ -173,6 +173,7 @@ async fn pulsar_is_asked_as_seldom_as_can_be() {
         let first = owner.store(&options).await;
         // The connection's first entry is asked for: it shows that the broker numbers them.
         let other = open(&first, &new_topic(&first).await).await;
+        owner.follow(&other).await;
         other.append(batch(&["0"])).await.unwrap();
         assert_eq!(first.metrics().unproven_receipts, 1, "{format:?}");
         let name = new_topic(&first).await;
