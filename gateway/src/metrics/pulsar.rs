@@ -38,7 +38,7 @@ macro_rules! counters {
 
 counters! {
     offset_mismatches: "Entries whose index was not the one expected; must stay 0",
-    unproven_receipts: "Appends whose offset had to be looked up, because others wrote or a ledger ended",
+    unproven_receipts: "Appends whose offset had to be looked up, because others wrote, a ledger ended, or an empty topic's broker was new",
     ring_reads: "Reads answered from memory",
     stored_reads: "Reads answered from Pulsar",
     readers_opened: "Readers opened at the brokers",

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use pulsar_client::{EntryId, ReaderStart};
 use tokio::time::Instant;
 
 use crate::{
@@ -29,14 +28,6 @@ pub(crate) async fn span(log: &Log, position: Position) -> Result<Option<Span>, 
         let (base, end) = (facts.base()?, facts.index?.checked_add(1)?);
         (base >= 0).then_some(Span { base, end })
     }))
-}
-
-/// Where a reader goes on behind an entry.
-pub(crate) fn behind(position: Position) -> ReaderStart {
-    ReaderStart::At(EntryId {
-        ledger: position.ledger,
-        entry: position.entry.saturating_add(1),
-    })
 }
 
 /// Says that an entry cannot be read, now and then.

@@ -24,7 +24,8 @@ pub(crate) struct Metrics {
 pub struct PulsarMetrics {
     /// Entries whose index was not the one that was expected. Must stay 0.
     pub offset_mismatches: u64,
-    /// Receipts whose offset had to be looked up, because others wrote in between or a ledger ended.
+    /// Receipts whose offset had to be looked up, because others wrote in between, a ledger ended, or
+    /// an empty topic's broker was new.
     pub unproven_receipts: u64,
     /// Reads answered from memory.
     pub ring_reads: u64,

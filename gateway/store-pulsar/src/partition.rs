@@ -14,9 +14,9 @@ use tokio::{
 };
 
 use crate::{
+    admin::Position,
     append::{Append, Asked, History, Writer},
     bounds::{self, BoundsError},
-    damaged,
     entry::{Layout, Placed},
     live::Live,
     log::{Life, Log, Lookup},
@@ -158,7 +158,7 @@ impl Opening {
         tokio::spawn(writer.run(log.life()));
         if !group_log {
             let last = bounds.last.map(|last| last.position);
-            let from = last.map_or(ReaderStart::Earliest, damaged::behind);
+            let from = last.map_or(ReaderStart::Earliest, Position::start_behind);
             tokio::spawn(tail::follow(Arc::clone(&log), log.life(), from));
         }
         Ok(log)

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use kop_store::{ReadError as StoreReadError, ReadLimit, Watermarks};
-use pulsar_client::{EntryId, ReadError, Reader, ReaderOptions, ReaderStart};
+use pulsar_client::{ReadError, Reader, ReaderOptions, ReaderStart};
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -359,7 +359,7 @@ impl Cursor {
         let span = damaged::span(log, position).await;
         let span = span.map_err(|error| unavailable(log, error))?;
         let span = span.ok_or_else(|| StoreReadError::Unreadable(error.to_string()))?;
-        self.reader = reader(log, damaged::behind(position)).await?;
+        self.reader = reader(log, position.start_behind()).await?;
         self.passes(log, position, span);
         Ok(Unpacked {
             span,
@@ -404,7 +404,7 @@ async fn start(log: &Log, from: i64) -> Result<ReaderStart, StoreReadError> {
     if let Some(Point { base, position }) = below
         && from - base <= NEAR
     {
-        return Ok(at(position));
+        return Ok(position.start());
     }
     let admin = &log.shared.admin;
     let stats = admin
@@ -415,14 +415,7 @@ async fn start(log: &Log, from: i64) -> Result<ReaderStart, StoreReadError> {
     let found = offset_search::find(admin, &log.topic, &stats, from, around)
         .await
         .map_err(|error| unavailable(log, error))?;
-    Ok(found.map_or(ReaderStart::Earliest, at))
-}
-
-fn at(position: Position) -> ReaderStart {
-    ReaderStart::At(EntryId {
-        ledger: position.ledger,
-        entry: position.entry,
-    })
+    Ok(found.map_or(ReaderStart::Earliest, Position::start))
 }
 
 /// Asks where the log begins now; an offset before that is out of range.

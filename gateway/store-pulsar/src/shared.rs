@@ -63,6 +63,7 @@ pub(crate) struct Shared {
     made: Mutex<HashSet<PulsarTopic>>,
     /// Partitions that this process has owned.
     pub(crate) owned_before: OwnedBefore,
+    /// Brokers that are known to number entries.
     pub(crate) numbering: Numbering,
     logs: Mutex<HashMap<PulsarTopic, Slot>>,
 }

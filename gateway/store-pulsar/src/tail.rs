@@ -2,7 +2,7 @@
 //! while what is known, and what this gateway writes, is all there is.
 use std::{sync::Arc, time::Duration};
 
-use pulsar_client::{EntryId, ReadError, Reader, ReaderError, ReaderOptions, ReaderStart};
+use pulsar_client::{ReadError, Reader, ReaderError, ReaderOptions, ReaderStart};
 use tokio::{sync::watch, time::sleep};
 
 use crate::{
@@ -70,13 +70,9 @@ async fn read(log: &Log, from: ReaderStart) {
 
 /// Where to go on: at the entry that was read last, or at one of ours that stands behind it.
 fn later(next: ReaderStart, last: Position) -> ReaderStart {
-    let last = EntryId {
-        ledger: last.ledger,
-        entry: last.entry,
-    };
     match next {
-        ReaderStart::At(read) => ReaderStart::At(read.max(last)),
-        ReaderStart::Earliest | ReaderStart::Latest => ReaderStart::At(last),
+        ReaderStart::At(read) => ReaderStart::At(read.max(last.into())),
+        ReaderStart::Earliest | ReaderStart::Latest => last.start(),
     }
 }
 
@@ -102,7 +98,7 @@ async fn passed_over(log: &Log, position: Position, error: &ReadError, next: &mu
             if let Some(span) = span {
                 log.unreadable(position, span);
             }
-            *next = damaged::behind(position);
+            *next = position.start_behind();
         }
         Err(error) => tracing::debug!(topic = %log.topic, %position, %error, "not known yet"),
     }

@@ -1,6 +1,7 @@
 //! What Pulsar tells about a topic's ledgers and about one entry.
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
+use pulsar_client::{EntryId, ReaderStart};
 use reqwest::header::HeaderMap;
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
@@ -22,10 +23,27 @@ impl Position {
     pub(crate) fn follows(self, other: Self) -> bool {
         self.ledger == other.ledger && other.entry.checked_add(1) == Some(self.entry)
     }
+
+    /// Where a reader begins to read the entry, and what stands behind it.
+    pub(crate) fn start(self) -> ReaderStart {
+        ReaderStart::At(self.into())
+    }
+
+    /// Where a reader begins to read what stands behind the entry.
+    pub(crate) fn start_behind(self) -> ReaderStart {
+        let entry = self.entry.saturating_add(1);
+        Self { entry, ..self }.start()
+    }
 }
 
-impl From<pulsar_client::EntryId> for Position {
-    fn from(pulsar_client::EntryId { ledger, entry }: pulsar_client::EntryId) -> Self {
+impl From<EntryId> for Position {
+    fn from(EntryId { ledger, entry }: EntryId) -> Self {
+        Self { ledger, entry }
+    }
+}
+
+impl From<Position> for EntryId {
+    fn from(Position { ledger, entry }: Position) -> Self {
         Self { ledger, entry }
     }
 }

@@ -305,7 +305,7 @@ impl History {
             Known::From(since) => self.read_back(log, since, (last, end)).await,
             Known::Until { last, since } if end.saturating_sub(last.index) <= FAR => {
                 let on = Replay::on(self.state.clone());
-                let read = read(log, at(last.position), end, on).await?;
+                let read = read(log, last.position.start(), end, on).await?;
                 let (state, first) = read.end();
                 self.state = state;
                 // Without it nothing was known before the last entry.
@@ -338,10 +338,10 @@ impl History {
             }
         };
         self.step = self.step.saturating_mul(STEP_FACTOR);
-        let from = start.map_or(ReaderStart::Earliest, at);
+        let from = start.map_or(ReaderStart::Earliest, Position::start);
         let mut part = read(log, from, end, Replay::new()).await?;
         if let Some(last) = part.missed() {
-            part = read(log, at(last), end, Replay::new()).await?;
+            part = read(log, last.start(), end, Replay::new()).await?;
         }
         // Then nothing stands before what was read.
         let from_beginning = start.is_none() && !part.has_snapshot();
@@ -368,13 +368,6 @@ impl History {
 
 fn now() -> i64 {
     i64::try_from(clock::now_millis()).unwrap_or(i64::MAX)
-}
-
-fn at(position: Position) -> ReaderStart {
-    ReaderStart::At(EntryId {
-        ledger: position.ledger,
-        entry: position.entry,
-    })
 }
 
 /// The entry so many before one where both are in one ledger and it is not the ledger's first, which might
@@ -433,7 +426,7 @@ async fn read(
                 if span.is_some_and(|span| span.end >= end) {
                     return Ok(into);
                 }
-                reader = open(log, damaged::behind(position)).await?;
+                reader = open(log, position.start_behind()).await?;
                 continue;
             }
             entry => entry?,

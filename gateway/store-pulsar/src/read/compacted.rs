@@ -13,7 +13,7 @@ use kop_store::ReadError as StoreReadError;
 use pulsar_client::{ReaderOptions, ReaderStart};
 use tokio::time::{Instant, timeout};
 
-use super::{Cursor, RECEIVE_BYTES, at, unavailable};
+use super::{Cursor, RECEIVE_BYTES, unavailable};
 use crate::{admin::Position, bounds, log::Log, metrics::Metrics};
 
 /// How long a broker may take to tell the last entry.
@@ -54,7 +54,7 @@ pub(super) async fn open(log: &Log, from: i64, until: i64) -> Result<Cursor, Sto
         receive_bytes_budget: RECEIVE_BYTES,
         read_compacted: true,
     };
-    let start = known.map_or(ReaderStart::Earliest, at);
+    let start = known.map_or(ReaderStart::Earliest, Position::start);
     let reader = log.shared.client.reader(log.topic.as_str(), start, options);
     let reader = reader.await.map_err(|error| unavailable(log, error))?;
     // What stood before `until` had been compacted before it was removed, so the answer is at least the
