@@ -7,6 +7,8 @@ use clap::{
 };
 use kop_config::{Config, ConfigError, InvalidFile, RawConfig};
 
+use crate::memory;
+
 const EXAMPLES: &str = "\
 Examples:
   Try it: records in ./kop-data, clients on this machine
@@ -160,7 +162,12 @@ impl Args {
                     .map_err(|source| UsageError::Toml { path, source })?,
             },
         };
-        Ok(given.or(file).validate()?)
+        let raw = given.or(file);
+        let raw = match memory::available() {
+            Some(bytes) => raw.sized_for(bytes),
+            None => raw,
+        };
+        Ok(raw.validate()?)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use kop_config::{Config, HostPort, StoreConfig};
+use kop_config::{Config, HostPort};
 use kop_coordinator::GroupConfig;
 use kop_store::{Fetched, PartitionId, ReadError};
 use kop_wire::Offset;
@@ -80,10 +80,7 @@ impl Gateway {
     ) -> Arc<Self> {
         let groups = group_config(&config.groups);
         let memory = config.limits.memory_bytes;
-        let newest = match &config.store {
-            StoreConfig::Pulsar(pulsar) => pulsar.tail_cache_bytes,
-            StoreConfig::Embedded { .. } => 0,
-        };
+        let newest = config.store.tail_cache_bytes().unwrap_or_default();
         Arc::new(Self {
             cluster_id: store.cluster_id(),
             advertised,

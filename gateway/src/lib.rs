@@ -27,6 +27,7 @@ mod dispatch;
 pub mod fuzzing;
 mod gateway;
 mod handover;
+mod memory;
 mod metrics;
 mod news;
 mod partitions;
@@ -91,7 +92,12 @@ pub fn run(args: Args) -> ExitCode {
         });
     }
     telemetry::start(config.log_format);
-    info!(version = env!("CARGO_PKG_VERSION"), "kop-gateway starts");
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        max_memory_bytes = config.limits.memory_bytes,
+        tail_cache_bytes = config.store.tail_cache_bytes(),
+        "kop-gateway starts"
+    );
     match served(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -235,6 +235,7 @@ pub(crate) fn pulsar_options(pulsar: PulsarConfig, config: &Config) -> PulsarOpt
         },
         offsets_partitions: OFFSETS_PARTITIONS,
         tail_cache_bytes,
+        read_ahead_bytes: config.limits.memory_bytes,
         node_name: format!("kop-gateway-{}", config.node_id),
         topic_defaults: topic_defaults(config),
         unused_open: PulsarOptions::UNUSED_OPEN,

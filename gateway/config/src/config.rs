@@ -59,6 +59,17 @@ pub enum StoreConfig {
     Pulsar(PulsarConfig),
 }
 
+impl StoreConfig {
+    /// Memory for the newest records, in bytes, where the store has its own for them.
+    #[must_use]
+    pub fn tail_cache_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Pulsar(pulsar) => Some(pulsar.tail_cache_bytes),
+            Self::Embedded { .. } => None,
+        }
+    }
+}
+
 /// How to reach Pulsar and what to use there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PulsarConfig {
@@ -132,8 +143,8 @@ pub struct Limits {
     pub request_bytes: usize,
     /// Bytes of one record batch, as it is sent.
     pub message_bytes: usize,
-    /// Bytes of all requests that are being read or answered, as much again for responses, and half as much
-    /// for what is kept of answered requests.
+    /// Bytes of all requests that are being read or answered, as much again each for responses and for what
+    /// is read ahead on Pulsar, and half as much for what is kept of answered requests.
     pub memory_bytes: usize,
     /// Connections at a time from one IP address.
     pub connections_per_ip: usize,

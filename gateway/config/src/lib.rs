@@ -7,6 +7,7 @@
 mod address;
 mod config;
 mod raw;
+mod sized;
 mod validate;
 
 pub use address::{HostPort, InvalidHostPort};

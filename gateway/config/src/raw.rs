@@ -243,21 +243,23 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_message_bytes: Option<u32>,
 
-    /// Largest request that is taken, in bytes [default: 104857600]
+    /// Largest request that is taken, in bytes [default: 104857600, or --max-memory-bytes where that is
+    /// less]
     #[arg(long, env = "KOP_MAX_REQUEST_BYTES", value_name = "BYTES")]
     #[arg(help_heading = LIMITS)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_request_bytes: Option<u32>,
 
-    /// Memory for requests in flight, as much again for responses, and half as much for what is kept of
-    /// answered requests, in bytes [default: 134217728]
+    /// Memory for requests in flight, as much again each for responses and for what is read ahead, and half
+    /// as much for what is kept of answered requests, in bytes [default: an eighth of the memory there is,
+    /// from 8388608 to 134217728]
     #[arg(long, env = "KOP_MAX_MEMORY_BYTES", value_name = "BYTES")]
     #[arg(help_heading = LIMITS)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_memory_bytes: Option<u32>,
 
     /// Memory for the newest records of the topics in --pulsar, from which consumers near the end are
-    /// served, in bytes [default: 134217728]
+    /// served, in bytes [default: an eighth of the memory there is, from 8388608 to 268435456]
     #[arg(long, env = "KOP_TAIL_CACHE_BYTES", value_name = "BYTES")]
     #[arg(help_heading = LIMITS)]
     #[serde(skip_serializing_if = "Option::is_none")]

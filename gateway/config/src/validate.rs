@@ -3,6 +3,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     Config, HostPort, InvalidHostPort, Limits, Listener, PulsarConfig, RawConfig, StoreConfig,
+    sized::{self, MOST_MEMORY, MOST_TAIL_CACHE},
 };
 
 mod authentication;
@@ -12,6 +13,8 @@ mod groups;
 const DEFAULT_LISTENER: &str = "PLAINTEXT";
 const MOST_PARTITIONS: u32 = 10_000;
 const MOST: u32 = i32::MAX.unsigned_abs();
+/// Largest request where nothing is said, as Kafka's `socket.request.max.bytes`.
+const MOST_REQUEST: u32 = 100 << 20;
 const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// Why a configuration cannot be used. The message names the settings that are wrong.
@@ -240,13 +243,16 @@ fn limits(raw: &RawConfig) -> Result<Limits, ConfigError> {
     )?;
     let request = ranged(
         "--max-request-bytes",
-        raw.max_request_bytes.unwrap_or(100 << 20),
+        raw.max_request_bytes.unwrap_or_else(|| {
+            let memory = raw.max_memory_bytes.unwrap_or(MOST);
+            MOST_REQUEST.min(memory).max(sized::request_of(message))
+        }),
         (1024, MOST),
         "a number from 1024 to 2147483647",
     )?;
     let memory = ranged(
         "--max-memory-bytes",
-        raw.max_memory_bytes.unwrap_or((128 << 20).max(request)),
+        raw.max_memory_bytes.unwrap_or(MOST_MEMORY.max(request)),
         (request, MOST),
         "between --max-request-bytes and 2147483647",
     )?;
@@ -381,7 +387,7 @@ fn pulsar(service_url: String, raw: RawConfig) -> Result<PulsarConfig, ConfigErr
         entry_format: raw.entry_format.unwrap_or_default(),
         tail_cache_bytes: size(ranged(
             "--tail-cache-bytes",
-            raw.tail_cache_bytes.unwrap_or(128 << 20),
+            raw.tail_cache_bytes.unwrap_or(MOST_TAIL_CACHE),
             (0, MOST),
             "a number from 0 to 2147483647",
         )?),

@@ -26,6 +26,8 @@ pub struct PulsarOptions {
     pub offsets_partitions: u32,
     /// Memory for the newest batches of all partitions together, in bytes.
     pub tail_cache_bytes: usize,
+    /// Memory for what is read ahead for consumers further back, in bytes, about.
+    pub read_ahead_bytes: usize,
     /// Name of this gateway, for messages.
     pub node_name: String,
     /// What holds for topics that do not say.

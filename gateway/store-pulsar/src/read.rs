@@ -28,8 +28,9 @@ mod compacted;
 
 use compacted::Compacted;
 
-/// Bytes of entries that one reader may have on their way.
-const RECEIVE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of entries that one reader may have on their way, where there is memory enough, and where there is
+/// least.
+const RECEIVE_BYTES: (usize, usize) = (4 * 1024 * 1024, 256 * 1024);
 /// Readers parked at once, in one store.
 const PARKED: usize = 32;
 /// How long a parked reader is kept.
@@ -84,12 +85,22 @@ struct Filled {
 }
 
 /// The parked cursors of a store.
-#[derive(Default)]
 pub(crate) struct Cursors {
     parked: Mutex<Vec<Cursor>>,
+    /// Bytes of entries that each reader may have on their way.
+    receive_bytes: usize,
 }
 
 impl Cursors {
+    /// None yet. Parked ones together have `read_ahead_bytes` on their way, about.
+    pub(crate) fn new(read_ahead_bytes: usize) -> Self {
+        let (most, least) = RECEIVE_BYTES;
+        Self {
+            parked: Mutex::default(),
+            receive_bytes: (read_ahead_bytes / PARKED).clamp(least, most),
+        }
+    }
+
     fn parked(&self) -> MutexGuard<'_, Vec<Cursor>> {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -371,7 +382,7 @@ impl Cursor {
 async fn reader(log: &Log, start: ReaderStart) -> Result<Reader, StoreReadError> {
     Metrics::add(&log.shared.metrics.readers_opened);
     let options = ReaderOptions {
-        receive_bytes_budget: RECEIVE_BYTES,
+        receive_bytes_budget: log.shared.cursors.receive_bytes,
         ..ReaderOptions::default()
     };
     let topic = log.topic.as_str();

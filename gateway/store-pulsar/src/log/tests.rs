@@ -50,6 +50,7 @@ fn log_of(
         entry_format: EntryFormat::Kafka,
         offsets_partitions: 1,
         tail_cache_bytes: 64 << 20,
+        read_ahead_bytes: 128 << 20,
         node_name: "test".to_owned(),
         topic_defaults: TopicDefaults::default(),
         unused_open: PulsarOptions::UNUSED_OPEN,

@@ -13,7 +13,7 @@ use kop_store::ReadError as StoreReadError;
 use pulsar_client::{ReaderOptions, ReaderStart};
 use tokio::time::{Instant, timeout};
 
-use super::{Cursor, RECEIVE_BYTES, unavailable};
+use super::{Cursor, unavailable};
 use crate::{admin::Position, bounds, log::Log, metrics::Metrics};
 
 /// How long a broker may take to tell the last entry.
@@ -51,7 +51,7 @@ pub(super) async fn open(log: &Log, from: i64, until: i64) -> Result<Cursor, Sto
     Metrics::add(&log.shared.metrics.compacted_reads);
     let known = log.around(from).0.map(|point| point.position);
     let options = ReaderOptions {
-        receive_bytes_budget: RECEIVE_BYTES,
+        receive_bytes_budget: log.shared.cursors.receive_bytes,
         read_compacted: true,
     };
     let start = known.map_or(ReaderStart::Earliest, Position::start);

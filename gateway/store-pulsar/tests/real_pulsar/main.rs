@@ -70,6 +70,7 @@ fn options(entry_format: EntryFormat) -> PulsarOptions {
         entry_format,
         offsets_partitions: 5,
         tail_cache_bytes: 64 << 20,
+        read_ahead_bytes: 128 << 20,
         node_name: "test".to_owned(),
         topic_defaults: TopicDefaults::default(),
         unused_open: PulsarOptions::UNUSED_OPEN,
