@@ -8,10 +8,13 @@ use kop_e2e::native::{self, hex};
 use kop_e2e::pulsar::{Home, Pulsar, Release};
 use kop_e2e::scratch::Scratch;
 use kop_e2e::story::KafkaServer;
+use kop_e2e::wait::until;
 use kop_e2e::wire::{Connection, NOBODY, batch, produce};
+use std::time::Duration;
 
 const INTERCEPTOR: &str = "brokerEntryMetadataInterceptors";
 const UNKNOWN_SERVER_ERROR: i16 = -1;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn messages(prefix: &str, count: usize) -> Vec<String> {
     let mut lines = vec!["producer NONE single".to_owned()];
@@ -21,7 +24,7 @@ fn messages(prefix: &str, count: usize) -> Vec<String> {
 
 /// A topic written without the interceptor is refused, and the words that a producer gets name the
 /// setting. Topics written since are served, and one written both before and since is never served with
-/// wrong offsets.
+/// wrong offsets. Where the interceptor is taken away again, nothing more is acknowledged.
 pub(crate) fn topics_are_refused_by_name(scratch: &Scratch) -> Result<()> {
     let home = Home::new(scratch, "pulsar")?;
     let release = Release::apache(PULSAR_NEWEST);
@@ -63,11 +66,29 @@ pub(crate) fn topics_are_refused_by_name(scratch: &Scratch) -> Result<()> {
         read.error_code != 0 || read.records.iter().cloned().eq(newer(0)),
         "{read:?}"
     );
+    pulsar.stop()?;
+
+    let pulsar = Pulsar::start_at(scratch, &home, release, &[(INTERCEPTOR, "")])?;
+    nothing_is_acknowledged(&mut client, "new")?;
+    until("a topic is made", PATIENCE, || {
+        Ok(client.create("later", 1).ok())
+    })?;
+    nothing_is_acknowledged(&mut client, "later")?;
     gateway.stop()?;
     pulsar.stop()
 }
 
-/// The code and the words with which a batch is refused.
+/// The brokers have come back without the interceptor, to a gateway that knows them with it: no batch may
+/// be acknowledged, for nobody could be given it, and the words say so once the gateway has found out.
+fn nothing_is_acknowledged(client: &mut Connection, topic: &str) -> Result<()> {
+    until("a refusal that names the setting", PATIENCE, || {
+        let (code, why) = refusal(client, topic)?;
+        ensure!(code != 0, "acknowledged in {topic}");
+        Ok(why.contains(INTERCEPTOR).then_some(()))
+    })
+}
+
+/// The code and the words with which a batch is refused; 0 and none where it is not.
 fn refusal(client: &mut Connection, topic: &str) -> Result<(i16, String)> {
     let more = batch(NOBODY, vec!["more".to_owned()])?;
     let answer = client.call(9, &produce(topic, [(0, more)]))?;

@@ -186,6 +186,8 @@ impl From<AppendError> for Refusal {
             AppendError::Refused(_) => ResponseError::InvalidRecord,
             AppendError::Deleted => ResponseError::UnknownTopicOrPartition,
             AppendError::NotOwner => ResponseError::NotLeaderOrFollower,
+            // As where such a partition is opened.
+            AppendError::Unusable(why) => return OpenError::Unusable(why).into(),
             AppendError::Unavailable(ref cause) => {
                 unavailable(&**cause);
                 ResponseError::NotEnoughReplicasAfterAppend

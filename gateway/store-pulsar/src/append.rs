@@ -104,6 +104,8 @@ pub(crate) struct Writer {
     waiting: Option<Append>,
     /// An entry failed: what is in flight is waited for, then ownership is taken anew.
     failed: bool,
+    /// An entry has no index: nothing more is written before the log is opened anew, and looked at.
+    unusable: bool,
 }
 
 enum Admission {
@@ -146,6 +148,7 @@ impl Writer {
             settled: None,
             waiting: None,
             failed: false,
+            unusable: false,
         }
     }
 
@@ -181,20 +184,27 @@ impl Writer {
                 }
                 Event::Life => {}
             }
-            if self.failed && self.in_flight.is_empty() {
-                self.failed = false;
-                self.owned = None;
-                self.settled = None;
-                if self.log.is_group_log() {
-                    // What a coordinator knows may not be all that is written by now, and must not be
-                    // acted on: whoever has it next reads the log anew.
-                    self.log.end(Life::Lost);
-                }
-            }
+            self.recover();
             self.accept().await;
+            self.recover();
         }
         if let Some(owned) = self.owned.take() {
             owned.release().await;
+        }
+    }
+
+    /// After a failure, once nothing is in flight any more.
+    fn recover(&mut self) {
+        if !self.failed || !self.in_flight.is_empty() {
+            return;
+        }
+        self.failed = false;
+        self.owned = None;
+        self.settled = None;
+        // What a coordinator knows may not be all that is written by now, and must not be acted on: whoever
+        // has it next reads the log anew.
+        if self.log.is_group_log() || self.unusable {
+            self.log.end(Life::Lost);
         }
     }
 
@@ -238,8 +248,12 @@ impl Writer {
     }
 
     fn refuse(&mut self, append: Append, error: AppendError) {
-        if let AppendError::Unavailable(_) | AppendError::NotOwner = error {
-            self.refused.note(append.batch.header());
+        match error {
+            AppendError::Unavailable(_) | AppendError::NotOwner => {
+                self.refused.note(append.batch.header());
+            }
+            AppendError::Unusable(_) => (self.failed, self.unusable) = (true, true),
+            _ => {}
         }
         append.answer(Err(error));
     }
@@ -473,9 +487,10 @@ impl Writer {
             .entry(&self.log.topic, position)
             .await
             .map_err(|error| AppendError::Unavailable(error.into()))?;
+        let facts = facts.ok_or_else(|| AppendError::Unavailable("the entry is gone".into()))?;
         let index = facts
-            .and_then(|facts| facts.index)
-            .ok_or_else(|| AppendError::Unavailable(entry::DecodeError::NoIndex.into()))?;
+            .index
+            .ok_or_else(|| AppendError::Unusable(entry::DecodeError::NoIndex.to_string()))?;
         Ok(Span {
             base: index + 1 - messages,
             end: index + 1,

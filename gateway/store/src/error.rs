@@ -132,6 +132,9 @@ pub enum AppendError {
     /// Someone else owns the partition. The batch was not written.
     #[error("not the owner of the partition")]
     NotOwner,
+    /// The batch was not given an offset, and no other one will be; the text says why and what to do.
+    #[error("partition cannot be served: {0}")]
+    Unusable(String),
     /// Whether the batch was written is not known; the client retries.
     #[error("store unavailable")]
     Unavailable(#[source] Cause),

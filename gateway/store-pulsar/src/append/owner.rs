@@ -5,7 +5,7 @@ use kop_store::AppendError;
 
 use super::{Append, Asked, Writer, history::History};
 use crate::{
-    bounds::{self, Anchor},
+    bounds::{self, Anchor, BoundsError},
     log::{Gone, Life, Log},
     metrics::Metrics,
     ownership,
@@ -57,7 +57,7 @@ impl Writer {
             // on its way to it.
             let untouched = self.untouched && self.is_first_owner() && {
                 let bounds = bounds::ask(&shared.admin, topic).await;
-                let bounds = bounds.map_err(|error| AppendError::Unavailable(error.into()))?;
+                let bounds = bounds.map_err(unknown)?;
                 bounds.is_untouched()
             };
             self.history = History::beside_others(untouched);
@@ -110,9 +110,7 @@ impl Writer {
             },
             _ => {
                 let found = bounds::end_before(&self.log.shared.admin, &self.log.topic, marker);
-                let found = found
-                    .await
-                    .map_err(|error| AppendError::Unavailable(error.into()))?;
+                let found = found.await.map_err(unknown)?;
                 self.end = found.1;
                 found.0
             }
@@ -128,6 +126,10 @@ impl Writer {
         let again: Box<dyn Fn() -> AppendError> = match &error {
             AppendError::Deleted => Box::new(|| AppendError::Deleted),
             AppendError::NotOwner => Box::new(|| AppendError::NotOwner),
+            AppendError::Unusable(why) => {
+                let why = why.clone();
+                Box::new(move || AppendError::Unusable(why.clone()))
+            }
             error => {
                 let why: Arc<str> = error.to_string().into();
                 Box::new(move || AppendError::Unavailable(why.as_ref().into()))
@@ -139,5 +141,12 @@ impl Writer {
                 self.refuse(*append, again());
             }
         }
+    }
+}
+
+fn unknown(bounds: BoundsError) -> AppendError {
+    match bounds {
+        BoundsError::Unusable(why) => AppendError::Unusable(why.to_string()),
+        error => AppendError::Unavailable(error.into()),
     }
 }
