@@ -62,6 +62,8 @@ pub struct ReaderOptions {
     pub receive_bytes_budget: usize,
     /// Read what compaction has left.
     pub read_compacted: bool,
+    /// Have the broker make the topic where it is missing, if brokers may (`allowAutoTopicCreation`).
+    pub create: bool,
 }
 
 impl Default for ReaderOptions {
@@ -69,6 +71,7 @@ impl Default for ReaderOptions {
         Self {
             receive_bytes_budget: 1024 * 1024,
             read_compacted: false,
+            create: false,
         }
     }
 }
@@ -142,7 +145,7 @@ impl Reader {
             start_message_id: Some(start),
             read_compacted: Some(options.read_compacted),
             initial_position: Some(position.into()),
-            force_topic_creation: Some(false),
+            force_topic_creation: Some(options.create),
         });
         let (sender, entries) = mpsc::channel(QUEUE);
         let buffered = Arc::new(AtomicUsize::new(0));

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    admin::Position,
+    admin::{AdminError, Position},
     append::{Append, Asked, History, Writer},
     bounds::{self, BoundsError},
     entry::{Layout, Placed},
@@ -121,12 +121,23 @@ impl Opening {
             owned = Some((taken, asked));
         }
         let bounds = match bounds::ask(&shared.admin, &topic).await {
-            // Brokers take on a topic, and make a partition that is only announced, when a client comes to
-            // it; a client waits for that.
+            // Brokers take on a topic when a client comes to it, and a client waits for that. They also make a
+            // partition of a topic that is there: one that was never made, or that was removed because nobody
+            // used it (`brokerDeleteInactiveTopicsEnabled`), while the topic still says that it has it.
             Err(BoundsError::Admin(error)) if !group_log => {
                 tracing::debug!(%topic, %error, "ledgers not told yet");
-                let (start, options) = (ReaderStart::Latest, ReaderOptions::default());
-                drop(shared.client.reader(topic.as_str(), start, options).await?);
+                let create = matches!(error, AdminError::NotFound(_)) && {
+                    let exists = origin.exists(&shared.admin).await;
+                    exists.map_err(BoundsError::from)?
+                };
+                let options = ReaderOptions {
+                    create,
+                    ..ReaderOptions::default()
+                };
+                let reader = shared
+                    .client
+                    .reader(topic.as_str(), ReaderStart::Latest, options);
+                drop(reader.await?);
                 bounds::ask(&shared.admin, &topic).await?
             }
             bounds => bounds?,

@@ -53,6 +53,7 @@ pub(super) async fn open(log: &Log, from: i64, until: i64) -> Result<Cursor, Sto
     let options = ReaderOptions {
         receive_bytes_budget: log.shared.cursors.receive_bytes,
         read_compacted: true,
+        ..ReaderOptions::default()
     };
     let start = known.map_or(ReaderStart::Earliest, Position::start);
     let reader = log.shared.client.reader(log.topic.as_str(), start, options);
