@@ -58,7 +58,13 @@ fn three_gateways_lose_and_double_nothing_while_they_come_and_go() {
         let pulsar = Pulsar::start(scratch, PULSAR_NEWEST, &[])?;
         let mut gateways = Gateways::start(scratch, &pulsar, 3, "pulsar", &[])?;
         come_and_go(scratch, &mut gateways)?;
-        gateways.stop()
+        gateways.stop()?;
+        for node in 1..=3 {
+            let said = scratch.path().join(format!("gateway-{node}.err"));
+            let said = std::fs::read_to_string(said)?;
+            ensure!(!said.contains("could not be told"), "{said}");
+        }
+        Ok(())
     });
 }
 

@@ -79,8 +79,11 @@ pub(super) async fn keep(
                 }
             }
             asked = leaving.recv() => {
-                leave(seat, &member).await;
-                drop(asked);
+                let told = leave(seat, &member).await;
+                if let Some(asked) = asked.filter(|_| told) {
+                    // Whoever asked may have gone.
+                    let _ = asked.send(());
+                }
                 return;
             }
         }
@@ -113,13 +116,16 @@ async fn win(log: &MembershipLog, member: &Member) -> Seat {
     }
 }
 
-async fn leave(mut seat: Seat, member: &Member) {
+/// Gives up the seat. Answers whether the others could be told.
+async fn leave(mut seat: Seat, member: &Member) -> bool {
     let gone = Announcement::Leave {
         node: member.node,
         incarnation: member.incarnation,
     };
-    if let Err(error) = seat.announce(gone.encode()).await {
-        warn!(%error, "could not tell the other gateways that this one goes");
+    let told = seat.announce(gone.encode()).await;
+    if let Err(error) = &told {
+        info!(%error, "leaving not announced");
     }
     seat.release().await;
+    told.is_ok()
 }
