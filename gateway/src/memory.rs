@@ -39,14 +39,14 @@ fn control_group(root: &Path) -> Option<u64> {
         Some((root.join(mount), path.trim_start_matches('/'), file))
     });
     groups
-        .flat_map(|(mount, path, file)| {
+        .filter_map(|(mount, path, file)| {
             let around = Path::new(path).ancestors();
             // Without a limit there is no number, or one beyond all memory.
             let limits = around.filter_map(|group| {
                 let limit = fs::read_to_string(mount.join(group).join(file)).ok()?;
-                limit.trim().parse().ok()
+                limit.trim().parse::<u64>().ok()
             });
-            limits.collect::<Vec<u64>>()
+            limits.min()
         })
         .min()
 }

@@ -202,7 +202,8 @@ impl Writer {
         self.owned = None;
         self.settled = None;
         // What a coordinator knows may not be all that is written by now, and must not be acted on: whoever
-        // has it next reads the log anew.
+        // has it next reads the log anew. And whoever opens a log without indexes anew is told so, before
+        // more is written to it.
         if self.log.is_group_log() || self.unusable {
             self.log.end(Life::Lost);
         }

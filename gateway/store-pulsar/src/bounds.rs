@@ -1,4 +1,6 @@
 //! Where a log begins and ends, asked of Pulsar.
+use kop_store::AppendError;
+
 use crate::{
     admin::{Admin, AdminError, EntryFacts, InternalStats, Position},
     entry::{DecodeError, Span},
@@ -103,6 +105,15 @@ pub(crate) enum BoundsError {
     /// Entries vanished each time they were looked at.
     #[error("the topic's ledgers keep changing")]
     Changing,
+}
+
+impl From<BoundsError> for AppendError {
+    fn from(error: BoundsError) -> Self {
+        match error {
+            BoundsError::Unusable(why) => Self::Unusable(why.to_string()),
+            error => Self::Unavailable(error.into()),
+        }
+    }
 }
 
 /// Asks for the bounds of a topic.

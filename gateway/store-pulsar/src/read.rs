@@ -28,9 +28,10 @@ mod compacted;
 
 use compacted::Compacted;
 
-/// Bytes of entries that one reader may have on their way, where there is memory enough, and where there is
-/// least.
-const RECEIVE_BYTES: (usize, usize) = (4 * 1024 * 1024, 256 * 1024);
+/// Bytes of entries that one reader may have on their way, where there is memory enough.
+const MOST_RECEIVE_BYTES: usize = 4 * 1024 * 1024;
+/// And where there is little.
+const LEAST_RECEIVE_BYTES: usize = 256 * 1024;
 /// Readers parked at once, in one store.
 const PARKED: usize = 32;
 /// How long a parked reader is kept.
@@ -94,10 +95,10 @@ pub(crate) struct Cursors {
 impl Cursors {
     /// None yet. Parked ones together have `read_ahead_bytes` on their way, about.
     pub(crate) fn new(read_ahead_bytes: usize) -> Self {
-        let (most, least) = RECEIVE_BYTES;
         Self {
             parked: Mutex::default(),
-            receive_bytes: (read_ahead_bytes / PARKED).clamp(least, most),
+            receive_bytes: (read_ahead_bytes / PARKED)
+                .clamp(LEAST_RECEIVE_BYTES, MOST_RECEIVE_BYTES),
         }
     }
 

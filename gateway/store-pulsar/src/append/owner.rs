@@ -5,7 +5,7 @@ use kop_store::AppendError;
 
 use super::{Append, Asked, Writer, history::History};
 use crate::{
-    bounds::{self, Anchor, BoundsError},
+    bounds::{self, Anchor},
     log::{Gone, Life, Log},
     metrics::Metrics,
     ownership,
@@ -56,8 +56,7 @@ impl Writer {
             // Others may have written before us. What is empty is known to be if nobody can have anything
             // on its way to it.
             let untouched = self.untouched && self.is_first_owner() && {
-                let bounds = bounds::ask(&shared.admin, topic).await;
-                let bounds = bounds.map_err(unknown)?;
+                let bounds = bounds::ask(&shared.admin, topic).await?;
                 bounds.is_untouched()
             };
             self.history = History::beside_others(untouched);
@@ -110,7 +109,7 @@ impl Writer {
             },
             _ => {
                 let found = bounds::end_before(&self.log.shared.admin, &self.log.topic, marker);
-                let found = found.await.map_err(unknown)?;
+                let found = found.await?;
                 self.end = found.1;
                 found.0
             }
@@ -141,12 +140,5 @@ impl Writer {
                 self.refuse(*append, again());
             }
         }
-    }
-}
-
-fn unknown(bounds: BoundsError) -> AppendError {
-    match bounds {
-        BoundsError::Unusable(why) => AppendError::Unusable(why.to_string()),
-        error => AppendError::Unavailable(error.into()),
     }
 }
