@@ -4,7 +4,7 @@ use crate::process::Process;
 use crate::wait::until;
 use anyhow::{Context, Result, ensure};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Ticks a second of the times in `/proc`: fixed by Linux for what user space sees.
 const TICKS: f64 = 100.0;
-/// What [`fill_page_cache`] leaves free, in bytes: programs that start take it at once.
-const LEFT_FREE: u64 = 1 << 30;
+/// What [`settle`] leaves free, in bytes: less than a run of anyone writes.
+const LEFT_FREE: u64 = 128 << 20;
 /// How long one run of a client may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -132,31 +132,32 @@ pub fn run(name: &str, command: Command, logs: &Path) -> Result<Ran> {
     })
 }
 
-/// Writes to the disk what the file system of `path` still has in memory, so that nobody measured later
-/// pays for it.
+/// Brings the machine to where every run begins, whoever's it is: the file system of `folder` has written what it
+/// still had in memory, and the page cache is full, as it is on a machine that has been up for a while.
+///
+/// What is written from then on takes the place of something older. Memory that a virtual machine touches for the
+/// first time costs it dearly, and so does memory that it freed a while ago, because its host takes that back: a
+/// broker that removes an old journal would make the next run pay. Lasts for as long as the file in `folder`
+/// stays there; that has no blocks, so the disk holds nothing of it.
 ///
 /// # Errors
 /// The system says no.
-pub fn settle(path: &Path) -> Result<()> {
-    let done = Command::new("sync").arg("-f").arg(path).status()?;
-    ensure!(done.success(), "sync -f {}: {done}", path.display());
-    Ok(())
-}
-
-/// Fills the page cache, as it is on a machine that has been up for a while: what is written from then on takes
-/// the place of something older. Memory that a virtual machine touches for the first time costs it dearly, and
-/// whoever runs first would pay for that. Lasts for as long as the file in `folder` stays there; that has no
-/// blocks, so the disk holds nothing of it.
-///
-/// # Errors
-/// The file cannot be made or read.
-pub fn fill_page_cache(folder: &Path) -> Result<()> {
+pub fn settle(folder: &Path) -> Result<()> {
+    let done = Command::new("sync").arg("-f").arg(folder).status()?;
+    ensure!(done.success(), "sync -f {}: {done}", folder.display());
     let path = folder.join("page-cache");
-    // Anew, where there is one already.
-    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    let open = File::options()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(&path);
+    let mut file = open.with_context(|| path.display().to_string())?;
     let free = field_kib("/proc/meminfo", "MemFree:")? * 1024;
-    file.set_len(free.saturating_sub(LEFT_FREE))?;
-    std::io::copy(&mut File::open(&path)?, &mut std::io::sink())?;
+    let length = file.metadata()?.len();
+    // What it has already is read by nobody again, and is the first to make room.
+    file.set_len(length + free.saturating_sub(LEFT_FREE))?;
+    file.seek(SeekFrom::Start(length))?;
+    std::io::copy(&mut file, &mut std::io::sink())?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Figures as Markdown, and their place in `docs/benchmarks.md`.
 
 use anyhow::{Context, Result};
-use kop_e2e::bench::{median, settle};
+use kop_e2e::bench::median;
 use kop_e2e::install;
 use std::process::Command;
 
@@ -26,7 +26,6 @@ pub(crate) fn publish(section: &str, command: &str, tables: &str) -> Result<()> 
         &path,
         format!("{head}{begin}\n{made}\n{tables}\n{end}{tail}"),
     )?;
-    settle(&path)?;
     eprintln!("written to {}", path.display());
     Ok(())
 }

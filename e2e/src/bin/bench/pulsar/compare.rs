@@ -1,11 +1,12 @@
 //! Runs of several subjects on one Pulsar, interleaved.
 
 use super::subject::Subject;
-use crate::client::Tail;
+use crate::client::{Moved, Tail};
 use crate::pages::BYTES;
 use anyhow::{Context, Result};
-use kop_e2e::bench::{cpu_seconds, fill_page_cache, resident_mib, settle};
+use kop_e2e::bench::{cpu_seconds, resident_mib, settle};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 /// What is measured.
@@ -28,7 +29,25 @@ pub(super) struct Run {
     pub(super) mib_per_second: f64,
     pub(super) gateway_seconds_per_gib: Option<f64>,
     pub(super) broker_seconds_per_gib: f64,
+    /// The client's start included.
+    pub(super) client_seconds_per_gib: f64,
     pub(super) gateway_mib: Option<f64>,
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            mib_per_second: rate,
+            broker_seconds_per_gib: broker,
+            client_seconds_per_gib: client,
+            ..
+        } = self;
+        let gateway = self.gateway_seconds_per_gib.unwrap_or(0.0);
+        write!(
+            f,
+            "{rate:.1} MiB/s, CPU s/GiB {gateway:.2} gateway, {broker:.2} broker, {client:.2} client"
+        )
+    }
 }
 
 /// Runs in the order of the rounds.
@@ -53,28 +72,18 @@ pub(super) fn compare(subjects: &[Subject<'_>], cells: &Cells, folder: &Path) ->
         };
         warm_up().with_context(|| format!("warm up {}", subject.name))?;
     }
-    fill_page_cache(folder)?;
     for round in 0..cells.runs {
         for partitions in [1, 8] {
             for (at, subject) in rotated(subjects, round) {
                 let topic = format!("bench-{at}-{partitions}-{round}");
                 subject.create(&topic, partitions)?;
                 let records = cells.records;
-                // Nobody pays for what the run before has left to be written.
+                // Nobody pays for what the run before has left behind.
                 settle(folder)?;
                 let write = measured(subject, records, || subject.produce(&topic, records))?;
                 let read = measured(subject, records, || subject.consume(&topic, records))?;
-                eprintln!(
-                    "{}, {partitions} partitions: produce {:.1} MiB/s, {:.2} + {:.2} CPU s/GiB; \
-                     consume {:.1} MiB/s, {:.2} + {:.2} CPU s/GiB",
-                    subject.name,
-                    write.mib_per_second,
-                    write.gateway_seconds_per_gib.unwrap_or(0.0),
-                    write.broker_seconds_per_gib,
-                    read.mib_per_second,
-                    read.gateway_seconds_per_gib.unwrap_or(0.0),
-                    read.broker_seconds_per_gib,
-                );
+                let name = &subject.name;
+                eprintln!("{name}, {partitions} partitions: produce {write}; consume {read}");
                 for (what, run) in [(What::Produce, write), (What::Consume, read)] {
                     let runs = figures.runs.entry((what, partitions, at));
                     runs.or_default().push(run);
@@ -102,20 +111,25 @@ fn rotated<'s, 'a>(
     all.skip(round % subjects.len()).take(subjects.len())
 }
 
-fn measured(subject: &Subject<'_>, records: u32, run: impl FnOnce() -> Result<f64>) -> Result<Run> {
+fn measured(
+    subject: &Subject<'_>,
+    records: u32,
+    run: impl FnOnce() -> Result<Moved>,
+) -> Result<Run> {
     let time = || -> Result<_> {
         let gateway = subject.gateway.map(cpu_seconds).transpose()?;
         Ok((gateway, cpu_seconds(subject.broker)?))
     };
     let before = time()?;
-    let mib_per_second = run().with_context(|| subject.name.clone())?;
+    let moved = run().with_context(|| subject.name.clone())?;
     let after = time()?;
     let gib = f64::from(records) * f64::from(BYTES) / f64::from(1 << 30);
     let gateway = after.0.zip(before.0).map(|(after, before)| after - before);
     Ok(Run {
-        mib_per_second,
+        mib_per_second: moved.mib_per_second,
         gateway_seconds_per_gib: gateway.map(|seconds| seconds / gib),
         broker_seconds_per_gib: (after.1 - before.1) / gib,
+        client_seconds_per_gib: moved.client.cpu_seconds / gib,
         gateway_mib: subject.gateway.map(resident_mib).transpose()?,
     })
 }

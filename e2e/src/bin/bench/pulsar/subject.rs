@@ -1,6 +1,6 @@
 //! Who is measured: a client, and the processes that work for it.
 
-use crate::client::{KafkaClient, Tail};
+use crate::client::{KafkaClient, Moved, Tail};
 use crate::pages::BYTES;
 use anyhow::{Context, Result};
 use kop_e2e::bench::run;
@@ -105,23 +105,21 @@ impl<'a> Subject<'a> {
         run("create", command, self.logs).map(drop)
     }
 
-    /// MiB a second.
-    pub(super) fn produce(&self, topic: &str, records: u32) -> Result<f64> {
+    pub(super) fn produce(&self, topic: &str, records: u32) -> Result<Moved> {
         match &self.client {
-            Client::Kafka(client, _) => Ok(client.produce(topic, records)?.mib_per_second),
+            Client::Kafka(client, _) => client.produce(topic, records),
             Client::Pulsar { service } => {
                 let (records, bytes) = (records.to_string(), BYTES.to_string());
-                self.pulsar_rate(&["produce", service, topic, &records, &bytes])
+                self.by_pulsar(&["produce", service, topic, &records, &bytes])
             }
         }
     }
 
-    /// MiB a second.
-    pub(super) fn consume(&self, topic: &str, records: u32) -> Result<f64> {
+    pub(super) fn consume(&self, topic: &str, records: u32) -> Result<Moved> {
         match &self.client {
-            Client::Kafka(client, _) => Ok(client.consume(topic, records)?.mib_per_second),
+            Client::Kafka(client, _) => client.consume(topic, records),
             Client::Pulsar { service } => {
-                self.pulsar_rate(&["read", service, topic, &records.to_string()])
+                self.by_pulsar(&["read", service, topic, &records.to_string()])
             }
         }
     }
@@ -134,7 +132,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn pulsar_rate(&self, arguments: &[&str]) -> Result<f64> {
+    fn by_pulsar(&self, arguments: &[&str]) -> Result<Moved> {
         let classes = install::compiled("PulsarBench", &install::jars("pulsar", PULSAR_NEWEST)?)?;
         let logging = install::checkout().join("e2e/clients/log4j2.yaml");
         let mut command = install::java()?;
@@ -146,8 +144,13 @@ impl<'a> Subject<'a> {
             .arg("PulsarBench")
             .args(arguments);
         let client = run("pulsar-client", command, self.logs)?;
-        let rate = client.last_line.strip_prefix("MB/s ").map(str::parse);
-        rate.with_context(|| format!("the client said {:?}", client.last_line))?
-            .context("MB/s")
+        let rate = client.last_line.strip_prefix("MB/s ");
+        let rate = rate.and_then(|rate| rate.parse().ok());
+        let mib_per_second =
+            rate.with_context(|| format!("the client said {:?}", client.last_line))?;
+        Ok(Moved {
+            mib_per_second,
+            client,
+        })
     }
 }

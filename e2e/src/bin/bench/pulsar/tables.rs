@@ -34,6 +34,7 @@ fn throughput(subjects: &[Subject<'_>], figures: &Figures, goals: [Goal; 2]) -> 
         ">goal",
         ">gateway CPU s/GiB",
         ">broker CPU s/GiB",
+        ">client CPU s/GiB",
         ">gateway memory MiB",
     ]);
     for ((what, partitions, at), runs) in &figures.runs {
@@ -58,6 +59,7 @@ fn throughput(subjects: &[Subject<'_>], figures: &Figures, goals: [Goal; 2]) -> 
             verdict,
             middle(runs.iter().filter_map(|run| run.gateway_seconds_per_gib), 2),
             middle(runs.iter().map(|run| run.broker_seconds_per_gib), 2),
+            middle(runs.iter().map(|run| run.client_seconds_per_gib), 2),
             middle(runs.iter().filter_map(|run| run.gateway_mib), 0),
         ]);
     }
