@@ -29,8 +29,11 @@ fn each_reads_what_the_other_writes() {
 }
 
 #[test]
-fn topics_from_before_the_interceptor_are_refused_by_name() {
-    tell("natives-unindexed", unindexed::topics_are_refused_by_name);
+fn topics_from_before_the_interceptor_begin_where_they_are_numbered() {
+    tell(
+        "natives-unindexed",
+        unindexed::topics_begin_where_they_are_numbered,
+    );
 }
 
 #[test]

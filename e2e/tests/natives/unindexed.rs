@@ -1,6 +1,8 @@
-//! Topics that were written before the brokers numbered entries.
+//! Topics that were written before the brokers numbered entries, or are while they do not.
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use kafka_protocol::messages::InitProducerIdRequest;
 use kop_e2e::clients::curl;
 use kop_e2e::gateway::Gateway;
 use kop_e2e::install::PULSAR_NEWEST;
@@ -9,11 +11,13 @@ use kop_e2e::pulsar::{Home, Pulsar, Release};
 use kop_e2e::scratch::Scratch;
 use kop_e2e::story::KafkaServer;
 use kop_e2e::wait::until;
-use kop_e2e::wire::{Connection, NOBODY, batch, produce};
+use kop_e2e::wire::{Connection, NOBODY, Stamp, batch, produce};
 use std::time::Duration;
 
 const INTERCEPTOR: &str = "brokerEntryMetadataInterceptors";
 const UNKNOWN_SERVER_ERROR: i16 = -1;
+/// Messages that are written before: more than are looked at one by one to find where the others begin.
+const OLD: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn messages(prefix: &str, count: usize) -> Vec<String> {
@@ -23,9 +27,9 @@ fn messages(prefix: &str, count: usize) -> Vec<String> {
 }
 
 /// A topic written without the interceptor is refused, and the words that a producer gets name the
-/// setting. Topics written since are served, and one written both before and since is never served with
-/// wrong offsets. Where the interceptor is taken away again, nothing more is acknowledged.
-pub(crate) fn topics_are_refused_by_name(scratch: &Scratch) -> Result<()> {
+/// setting. Topics written since are served, and one written both before and since begins with what was written
+/// since. Where the interceptor is taken away again, nothing more is acknowledged.
+pub(crate) fn topics_begin_where_they_are_numbered(scratch: &Scratch) -> Result<()> {
     let home = Home::new(scratch, "pulsar")?;
     let release = Release::apache(PULSAR_NEWEST);
     let pulsar = Pulsar::start_at(scratch, &home, release, &[(INTERCEPTOR, "")])?;
@@ -39,7 +43,7 @@ pub(crate) fn topics_are_refused_by_name(scratch: &Scratch) -> Result<()> {
             scratch,
             &pulsar.service_url(),
             &partition,
-            &messages("old", 5),
+            &messages("old", OLD),
         )?;
     }
     pulsar.stop()?;
@@ -60,12 +64,29 @@ pub(crate) fn topics_are_refused_by_name(scratch: &Scratch) -> Result<()> {
     ensure!(written == (0, 0), "{written:?}");
     ensure!(client.fetch_all("new", 0, 0)?.len() == 1);
 
-    let read = client.fetch("mixed", 0, 0)?;
-    let newer = |from: i64| (from..).zip(["new-0", "new-1", "new-2"].map(Into::into));
-    ensure!(
-        read.error_code != 0 || read.records.iter().cloned().eq(newer(0)),
-        "{read:?}"
-    );
+    let mut newer: Vec<(i64, Bytes)> = (0..)
+        .zip(["new-0", "new-1", "new-2"].map(Into::into))
+        .collect();
+    let read = client.fetch_all("mixed", 0, 0)?;
+    ensure!(read == newer, "{read:?}");
+    // Idempotent, so that what its producer wrote before is looked for.
+    let init = InitProducerIdRequest::default().with_transactional_id(None);
+    let producer = client.call(4, &init)?;
+    let stamp = Stamp {
+        producer: producer.producer_id.0,
+        epoch: producer.producer_epoch,
+        sequence: 0,
+    };
+    let written = client.produce("mixed", 0, batch(stamp, vec!["newer".to_owned()])?)?;
+    ensure!(written == (0, 3), "{written:?}");
+    newer.push((3, "newer".into()));
+    // By one that does not have it in its memory.
+    let node = ["--node-id", "1"];
+    let mut other = Gateway::on_pulsar_with(scratch, "other", &pulsar, "pulsar", &node)?;
+    let mut apart = Connection::connect(other.bootstrap())?;
+    let read = apart.fetch_all("mixed", 0, 0)?;
+    ensure!(read == newer, "{read:?}");
+    other.stop()?;
     pulsar.stop()?;
 
     let pulsar = Pulsar::start_at(scratch, &home, release, &[(INTERCEPTOR, "")])?;

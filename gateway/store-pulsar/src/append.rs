@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     admin::Position,
-    bounds::{Anchor, Bounds},
+    bounds::{Anchor, Bounds, BoundsError},
     clock,
     entry::{self, EncodeError, Placed, Span, Stamp},
     log::{Life, Log},
@@ -489,9 +489,9 @@ impl Writer {
             .await
             .map_err(|error| AppendError::Unavailable(error.into()))?;
         let facts = facts.ok_or_else(|| AppendError::Unavailable("the entry is gone".into()))?;
-        let index = facts
-            .index
-            .ok_or_else(|| AppendError::Unusable(entry::DecodeError::NoIndex.to_string()))?;
+        let Some(index) = facts.index else {
+            return Err(BoundsError::Unnumbered(self.log.topic.clone()).into());
+        };
         Ok(Span {
             base: index + 1 - messages,
             end: index + 1,

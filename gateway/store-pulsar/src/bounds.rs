@@ -6,6 +6,7 @@ use crate::{
     entry::{DecodeError, Span},
     log_start,
     naming::PulsarTopic,
+    offset_search::{self, Around},
 };
 
 /// How often the ledgers are asked for again when entries vanish while they are looked at.
@@ -24,8 +25,10 @@ pub(crate) struct Bounds {
     pub(crate) high: i64,
     /// The last entry, marker or not: the next one's offsets follow its index.
     pub(crate) last: Option<Anchor>,
-    /// Where the first entry stands.
+    /// Where the first entry stands that has an index.
     pub(crate) first: Option<Position>,
+    /// Whether entries stand before that one that have none, since the brokers did not number them.
+    pub(crate) behind_unnumbered: bool,
     /// Where the first entry ever will stand, unless the ledger changes: where nothing was ever written.
     pub(crate) begins: Option<Position>,
 }
@@ -100,8 +103,8 @@ pub(crate) enum BoundsError {
     #[error(transparent)]
     Admin(#[from] AdminError),
     /// The topic was written without indexes.
-    #[error(transparent)]
-    Unusable(#[from] DecodeError),
+    #[error("{0}: {why}", why = DecodeError::NoIndex)]
+    Unnumbered(PulsarTopic),
     /// Entries vanished each time they were looked at.
     #[error("the topic's ledgers keep changing")]
     Changing,
@@ -110,7 +113,7 @@ pub(crate) enum BoundsError {
 impl From<BoundsError> for AppendError {
     fn from(error: BoundsError) -> Self {
         match error {
-            BoundsError::Unusable(why) => Self::Unusable(why.to_string()),
+            error @ BoundsError::Unnumbered(_) => Self::Unusable(error.to_string()),
             error => Self::Unavailable(error.into()),
         }
     }
@@ -144,6 +147,7 @@ async fn of(
             high,
             last: None,
             first: None,
+            behind_unnumbered: false,
             begins: stats.begins().filter(|_| high == 0),
         }));
     };
@@ -159,7 +163,13 @@ async fn of(
     let Some(index) = index_at(admin, topic, stats, last, facts).await? else {
         return Ok(None);
     };
-    let stored = base(oldest)?;
+    let (first, stored, behind_unnumbered) = match oldest.base() {
+        Some(stored) => (first, stored, false),
+        None => {
+            let (first, stored) = first_numbered(admin, topic, stats).await?;
+            (first, stored, true)
+        }
+    };
     let Some(high) = readable_end(admin, topic, stats, last, facts).await? else {
         return Ok(None);
     };
@@ -172,8 +182,32 @@ async fn of(
         high: high.max(stored),
         last: Some(last),
         first: Some(first),
+        behind_unnumbered,
         begins: None,
     }))
+}
+
+/// The first entry that has an index, and its first offset, of a topic whose first entry has none and whose last
+/// one has. What the brokers did not number has no offset at which anybody could be given it.
+async fn first_numbered(
+    admin: &Admin,
+    topic: &PulsarTopic,
+    stats: &InternalStats,
+) -> Result<(Position, i64), BoundsError> {
+    // An entry without an index counts as one that stands before every offset.
+    let close = offset_search::find(admin, topic, stats, -1, Around::default()).await?;
+    let mut next = close;
+    for _ in 0..MOST_HIDDEN {
+        let Some(position) = next else {
+            break;
+        };
+        let facts = admin.entry(topic, position).await?;
+        if let Some(base) = facts.and_then(EntryFacts::base) {
+            return Ok((position, base));
+        }
+        next = stats.behind(position);
+    }
+    Err(BoundsError::Unnumbered(topic.clone()))
 }
 
 /// The index that the log has reached at `position`. Old brokers number neither transactions nor their
@@ -199,12 +233,10 @@ async fn index_at(
             None => return Ok(None),
         };
     }
-    let index = facts.index.ok_or(DecodeError::NoIndex)?;
-    Ok(Some(index))
-}
-
-fn base(facts: EntryFacts) -> Result<i64, DecodeError> {
-    facts.base().ok_or(DecodeError::NoIndex)
+    match facts.index {
+        Some(index) => Ok(Some(index)),
+        None => Err(BoundsError::Unnumbered(topic.clone())),
+    }
 }
 
 /// What readers are given from an offset on, of what is stored by now.
@@ -251,8 +283,10 @@ async fn readable_end(
     let mut looked = 0;
     loop {
         if let (false, _) | (true, MOST_HIDDEN) = (facts.hidden, looked) {
-            let index = facts.index.ok_or(DecodeError::NoIndex)?;
-            return Ok(Some(index + 1));
+            return match facts.index {
+                Some(index) => Ok(Some(index + 1)),
+                None => Err(BoundsError::Unnumbered(topic.clone())),
+            };
         }
         looked += 1;
         let Some(before) = stats.before(position) else {
@@ -278,7 +312,9 @@ pub(crate) async fn end_before(
         let Some(facts) = admin.entry(topic, marker).await? else {
             continue;
         };
-        let index = facts.index.ok_or(DecodeError::NoIndex)?;
+        let Some(index) = facts.index else {
+            return Err(BoundsError::Unnumbered(topic.clone()));
+        };
         if let Some(end) = readable_end(admin, topic, &stats, marker, facts).await? {
             return Ok((
                 Anchor {
@@ -324,6 +360,7 @@ mod tests {
                 index: last_index,
             }),
             first: Some(first),
+            behind_unnumbered: false,
             begins: None,
         }
     }

@@ -521,7 +521,7 @@ fn open_error(error: OpeningError) -> OpenError {
         | OpeningError::Reader(pulsar_client::ReaderError::NotFound(_))
         | OpeningError::Bounds(BoundsError::Admin(AdminError::NotFound(_))) => OpenError::Unknown,
         OpeningError::Take(TakeError::NotOwner(_)) => OpenError::NotOwner,
-        OpeningError::Bounds(BoundsError::Unusable(error)) => {
+        OpeningError::Bounds(error @ BoundsError::Unnumbered(_)) => {
             OpenError::Unusable(error.to_string())
         }
         error => OpenError::Unavailable(error.into()),

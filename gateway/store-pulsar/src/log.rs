@@ -12,6 +12,7 @@ use std::{
 
 use kop_store::{PartitionId, ReadLimit, Watermarks};
 use kop_wire::Offset;
+use pulsar_client::ReaderStart;
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::Instant,
@@ -98,6 +99,8 @@ pub(crate) enum Life {
 
 struct State {
     start: Start,
+    /// Where its entries begin, if others stand before that have no index: nobody is given those.
+    numbered_from: Option<Position>,
     ring: Ring,
     index: OffsetIndex,
     times: TimeIndex,
@@ -139,6 +142,7 @@ impl Log {
             appends,
             state: Mutex::new(State {
                 start: bounds.start,
+                numbered_from: bounds.first.filter(|_| bounds.behind_unnumbered),
                 ring,
                 index: OffsetIndex::new(INDEX_POINTS, INDEX_SPACING),
                 times: TimeIndex::new(begins, TIME_POINTS, INDEX_SPACING),
@@ -186,6 +190,19 @@ impl Log {
     /// Whether Pulsar compacts the topic: what stands before its entries is read from what compaction left.
     pub(crate) fn compacts(&self) -> bool {
         self.layout == Layout::Pulsar && self.live.compacts()
+    }
+
+    /// Where a reader of all its entries begins.
+    pub(crate) fn beginning(&self) -> ReaderStart {
+        let from = self.state().numbered_from;
+        from.map_or(ReaderStart::Earliest, Position::start)
+    }
+
+    /// Whether all entries at a position and before it have no index.
+    pub(crate) fn is_before_numbered(&self, position: Position) -> bool {
+        self.state()
+            .numbered_from
+            .is_some_and(|from| position < from)
     }
 
     /// The first offset that Pulsar's entries hold, as far as is known.
@@ -445,6 +462,10 @@ impl Log {
     /// The log begins there, or later.
     pub(crate) fn begins(&self, start: Start) {
         let mut state = self.state();
+        if start.stored > state.start.stored {
+            // What stood there was removed, and all before it.
+            state.numbered_from = None;
+        }
         state.start.stored = state.start.stored.max(start.stored);
         state.start.deleted = state.start.deleted.max(start.deleted);
         if !self.compacts() {

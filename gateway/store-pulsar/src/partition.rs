@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     admin::{AdminError, Position},
     append::{Append, Asked, History, Writer},
-    bounds::{self, BoundsError},
+    bounds::{self, Bounds, BoundsError},
     entry::{Layout, Placed},
     live::Live,
     log::{Life, Log, Lookup},
@@ -142,6 +142,7 @@ impl Opening {
             }
             bounds => bounds?,
         };
+        check_beginning(&topic, bounds, layout)?;
         let (appends, inbox) = mpsc::unbounded_channel();
         let log = Arc::new(Log::new(
             (id, topic),
@@ -174,6 +175,23 @@ impl Opening {
         }
         Ok(log)
     }
+}
+
+/// Says where a log begins behind entries that have no index. Of a coordinator's log those may hold what groups
+/// have committed: it is refused.
+fn check_beginning(topic: &PulsarTopic, bounds: Bounds, layout: Layout) -> Result<(), BoundsError> {
+    let Some(first) = bounds.first.filter(|_| bounds.behind_unnumbered) else {
+        return Ok(());
+    };
+    if layout == Layout::GroupLog {
+        return Err(BoundsError::Unnumbered(topic.clone()));
+    }
+    tracing::warn!(
+        %topic, %first, log_start = bounds.start.stored,
+        "entries without an index stand before the log's start: they were written before the brokers numbered \
+         entries, and no Kafka client is given them"
+    );
+    Ok(())
 }
 
 impl PulsarPartition {

@@ -410,7 +410,7 @@ async fn open(log: &Log, from: i64) -> Result<Cursor, StoreReadError> {
 /// Where a reader has to begin so that it soon comes to `from`.
 async fn start(log: &Log, from: i64) -> Result<ReaderStart, StoreReadError> {
     if from == log.stored_start() {
-        return Ok(ReaderStart::Earliest);
+        return Ok(log.beginning());
     }
     let (below, above) = log.around(from);
     if let Some(Point { base, position }) = below
@@ -427,7 +427,7 @@ async fn start(log: &Log, from: i64) -> Result<ReaderStart, StoreReadError> {
     let found = offset_search::find(admin, &log.topic, &stats, from, around)
         .await
         .map_err(|error| unavailable(log, error))?;
-    Ok(found.map_or(ReaderStart::Earliest, Position::start))
+    Ok(found.map_or_else(|| log.beginning(), Position::start))
 }
 
 /// Asks where the log begins now; an offset before that is out of range.

@@ -338,7 +338,9 @@ impl History {
             }
         };
         self.step = self.step.saturating_mul(STEP_FACTOR);
-        let from = start.map_or(ReaderStart::Earliest, Position::start);
+        // No gateway wrote what the brokers did not number.
+        let start = start.filter(|start| !log.is_before_numbered(*start));
+        let from = start.map_or_else(|| log.beginning(), Position::start);
         let mut part = read(log, from, end, Replay::new()).await?;
         if let Some(last) = part.missed() {
             part = read(log, last.start(), end, Replay::new()).await?;

@@ -54,7 +54,7 @@ impl Log {
             Ok(bounds) => bounds,
             Err(BoundsError::Admin(error)) => return Err(error),
             // Nothing is known then, as before.
-            Err(BoundsError::Unusable(_) | BoundsError::Changing) => return Ok(false),
+            Err(BoundsError::Unnumbered(_) | BoundsError::Changing) => return Ok(false),
         };
         let newest = self.state().seen.back().copied();
         Ok(bounds.are_of_another(self.high(), newest))

@@ -89,6 +89,7 @@ pub(crate) fn nothing_from(high: i64) -> Bounds {
         high,
         last: None,
         first: None,
+        behind_unnumbered: false,
         begins: None,
     }
 }
