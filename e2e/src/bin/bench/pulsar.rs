@@ -89,23 +89,18 @@ fn beside_kop(scratch: &Scratch, options: &Options) -> Result<String> {
     // Groups of its own: KoP is the coordinator of those in the namespace that both would use.
     let apart = ["--metadata-namespace", "__gateway"];
     let gateway = Gateway::on_pulsar_with(scratch, "beside-kop", pulsar, "kafka", &apart)?;
-    let mut subjects = Vec::new();
-    for (at, format) in FORMATS.into_iter().enumerate() {
-        let theirs = Kafka::new(kop.bootstrap(), KOP_CLIENT, format);
-        let ours = Kafka::new(gateway.bootstrap(), KOP_CLIENT, format);
+    // Not one of each in turn: a gateway would come behind KoP each time, and KoP behind a gateway.
+    let theirs = FORMATS.map(|format| {
+        let kafka = Kafka::new(kop.bootstrap(), KOP_CLIENT, format);
         let name = format!("KoP {}, `{format}`", kop::PULSAR.version);
-        subjects.push(Subject::kafka(name, theirs, None, pulsar, scratch, None));
-        let name = format!("gateway, `{format}`");
-        let id = Some(gateway.id());
-        subjects.push(Subject::kafka(
-            name,
-            ours,
-            id,
-            pulsar,
-            scratch,
-            Some(at * 2),
-        ));
-    }
+        Subject::kafka(name, kafka, None, pulsar, scratch, None)
+    });
+    let ours = FORMATS.into_iter().enumerate().map(|(beside, format)| {
+        let kafka = Kafka::new(gateway.bootstrap(), KOP_CLIENT, format);
+        let (name, id) = (format!("gateway, `{format}`"), Some(gateway.id()));
+        Subject::kafka(name, kafka, id, pulsar, scratch, Some(beside))
+    });
+    let subjects: Vec<Subject<'_>> = theirs.into_iter().chain(ours).collect();
     let cells = cells(options, true);
     let figures = compare(&subjects, &cells, scratch.path())?;
     drop(gateway);

@@ -74,7 +74,7 @@ pub(super) fn compare(subjects: &[Subject<'_>], cells: &Cells, folder: &Path) ->
     }
     for round in 0..cells.runs {
         for partitions in [1, 8] {
-            for (at, subject) in rotated(subjects, round) {
+            for (at, subject) in in_turn(subjects, round) {
                 let topic = format!("bench-{at}-{partitions}-{round}");
                 subject.create(&topic, partitions)?;
                 let records = cells.records;
@@ -90,7 +90,7 @@ pub(super) fn compare(subjects: &[Subject<'_>], cells: &Cells, folder: &Path) ->
                 }
             }
         }
-        for (at, subject) in rotated(subjects, round).filter(|_| cells.tail) {
+        for (at, subject) in in_turn(subjects, round).filter(|_| cells.tail) {
             let topic = format!("tail-{at}-{round}");
             subject.create(&topic, 1)?;
             settle(folder)?;
@@ -102,13 +102,23 @@ pub(super) fn compare(subjects: &[Subject<'_>], cells: &Cells, folder: &Path) ->
     Ok(figures)
 }
 
-/// All subjects with their places; another one is the first in each round.
-fn rotated<'s, 'a>(
+/// All subjects with their places. Another one is the first in each round, and every second round goes backwards:
+/// whoever has just been measured may still be busy with what it leaves behind, and is not to be before the same
+/// one each time.
+fn in_turn<'s, 'a>(
     subjects: &'s [Subject<'a>],
     round: usize,
 ) -> impl Iterator<Item = (usize, &'s Subject<'a>)> {
-    let all = subjects.iter().enumerate().cycle();
-    all.skip(round % subjects.len()).take(subjects.len())
+    let (count, first) = (subjects.len(), round % subjects.len());
+    (0..count).filter_map(move |step| {
+        let step = if round.is_multiple_of(2) {
+            step
+        } else {
+            count - step
+        };
+        let at = (first + step) % count;
+        subjects.get(at).map(|subject| (at, subject))
+    })
 }
 
 fn measured(
