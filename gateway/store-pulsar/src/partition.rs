@@ -188,8 +188,8 @@ fn check_beginning(topic: &PulsarTopic, bounds: Bounds, layout: Layout) -> Resul
     }
     tracing::warn!(
         %topic, %first, log_start = bounds.start.stored,
-        "entries without an index stand before the log's start: they were written before the brokers numbered \
-         entries, and no Kafka client is given them"
+        "entries without an index stand before the log's start, and no Kafka client is given them: the brokers had \
+         not numbered them"
     );
     Ok(())
 }
