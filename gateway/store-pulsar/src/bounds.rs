@@ -64,6 +64,11 @@ pub(crate) struct Start {
 }
 
 impl Bounds {
+    /// Where the log's entries begin, if others stand before that have no index.
+    pub(crate) fn numbered_from(&self) -> Option<Position> {
+        self.first.filter(|_| self.behind_unnumbered)
+    }
+
     /// Whether nothing was ever written there.
     pub(crate) fn is_untouched(&self) -> bool {
         self.last.is_none() && self.high == 0
@@ -233,10 +238,12 @@ async fn index_at(
             None => return Ok(None),
         };
     }
-    match facts.index {
-        Some(index) => Ok(Some(index)),
-        None => Err(BoundsError::Unnumbered(topic.clone())),
-    }
+    numbered(topic, facts).map(Some)
+}
+
+fn numbered(topic: &PulsarTopic, facts: EntryFacts) -> Result<i64, BoundsError> {
+    let unnumbered = || BoundsError::Unnumbered(topic.clone());
+    facts.index.ok_or_else(unnumbered)
 }
 
 /// What readers are given from an offset on, of what is stored by now.
@@ -283,10 +290,7 @@ async fn readable_end(
     let mut looked = 0;
     loop {
         if let (false, _) | (true, MOST_HIDDEN) = (facts.hidden, looked) {
-            return match facts.index {
-                Some(index) => Ok(Some(index + 1)),
-                None => Err(BoundsError::Unnumbered(topic.clone())),
-            };
+            return Ok(Some(numbered(topic, facts)? + 1));
         }
         looked += 1;
         let Some(before) = stats.before(position) else {
@@ -312,9 +316,7 @@ pub(crate) async fn end_before(
         let Some(facts) = admin.entry(topic, marker).await? else {
             continue;
         };
-        let Some(index) = facts.index else {
-            return Err(BoundsError::Unnumbered(topic.clone()));
-        };
+        let index = numbered(topic, facts)?;
         if let Some(end) = readable_end(admin, topic, &stats, marker, facts).await? {
             return Ok((
                 Anchor {

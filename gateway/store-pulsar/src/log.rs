@@ -142,7 +142,7 @@ impl Log {
             appends,
             state: Mutex::new(State {
                 start: bounds.start,
-                numbered_from: bounds.first.filter(|_| bounds.behind_unnumbered),
+                numbered_from: bounds.numbered_from(),
                 ring,
                 index: OffsetIndex::new(INDEX_POINTS, INDEX_SPACING),
                 times: TimeIndex::new(begins, TIME_POINTS, INDEX_SPACING),

@@ -180,7 +180,7 @@ impl Opening {
 /// Says where a log begins behind entries that have no index. Of a coordinator's log those may hold what groups
 /// have committed: it is refused.
 fn check_beginning(topic: &PulsarTopic, bounds: Bounds, layout: Layout) -> Result<(), BoundsError> {
-    let Some(first) = bounds.first.filter(|_| bounds.behind_unnumbered) else {
+    let Some(first) = bounds.numbered_from() else {
         return Ok(());
     };
     if layout == Layout::GroupLog {
