@@ -3,7 +3,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use kop_config::{Config, HostPort, Listener};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket, lookup_host},
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
@@ -23,6 +23,9 @@ use crate::{
 
 /// How long clients that are being served keep their connections once the gateway is to stop.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How many connections may wait to be accepted; the system has a limit of its own (`net.core.somaxconn`).
+const BACKLOG: u32 = 1024;
 
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +66,7 @@ impl Running {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
         let (stage, watched) = watch::channel(Stage::Starting);
-        let (admin_listener, admin) = listen(&config.admin_listen).await?;
+        let (admin_listener, admin) = Bound::new(&config.admin_listen).await?.listen()?;
         let answering = Admin {
             stage: watched,
             metrics: Arc::clone(&metrics),
@@ -103,7 +106,9 @@ impl Running {
         })
     }
 
-    /// Binds first: a port that is taken is found before a store is opened for nothing.
+    /// Binds first: a port that is taken is found before a store is opened for nothing. Listens last: clients of a
+    /// gateway that cannot reach its brokers are turned away at once, where a connection that nobody accepts would
+    /// have them wait, and are free to try another.
     async fn open(
         config: Config,
         metrics: Arc<Metrics>,
@@ -117,26 +122,28 @@ impl Running {
     > {
         let mut bound = Vec::with_capacity(config.listeners.len());
         for listener in &config.listeners {
-            bound.push(listen(&listener.bind).await?);
+            bound.push(Bound::new(&listener.bind).await?);
         }
         let store = Store::open(&config).await?;
         metrics.add_store(&store);
         let (drain, draining) = watch::channel(false);
-        let addresses: Vec<SocketAddr> = bound.iter().map(|(_, address)| *address).collect();
+        let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.local).collect();
         let advertised = advertised(&config, &addresses);
-        // Last of all: from now on clients come.
+        // From now on the others send clients.
         let cluster = store.join(member(&config, &advertised)).await?;
         store.follow(&cluster);
         if cluster.has_others() {
             store.note_others();
             store.mark_producer_ids().await;
         }
+        let listening = bound.into_iter().map(Bound::listen);
+        let listening = listening.collect::<Result<Vec<_>, _>>()?;
         let of_process = (Arc::clone(&metrics), draining);
         let gateway = Gateway::new(config, store, (cluster, advertised), of_process);
         metrics.look_at(Arc::downgrade(&gateway));
         tokio::spawn(handover::follow(Arc::clone(&gateway)));
         tokio::spawn(news::follow(Arc::downgrade(&gateway)));
-        Ok((gateway, drain, bound))
+        Ok((gateway, drain, listening))
     }
 
     /// Where Kafka clients connect, in the order of the configured listeners.
@@ -227,14 +234,61 @@ fn member(config: &Config, advertised: &[HostPort]) -> Member {
     }
 }
 
-async fn listen(address: &HostPort) -> Result<(TcpListener, SocketAddr), StartError> {
-    let bound = async {
-        let listener = TcpListener::bind((address.host.as_str(), address.port)).await?;
-        let local = listener.local_addr()?;
-        Ok((listener, local))
-    };
-    bound.await.map_err(|source| StartError::Listen {
-        address: address.clone(),
-        source,
-    })
+/// An address that is taken, at which nobody listens yet.
+struct Bound {
+    address: HostPort,
+    socket: TcpSocket,
+    local: SocketAddr,
+}
+
+impl Bound {
+    /// Takes the first address of the host's that can be had.
+    async fn new(address: &HostPort) -> Result<Self, StartError> {
+        let bound = async {
+            let mut refused = io::Error::other("the host has no address");
+            for candidate in lookup_host((address.host.as_str(), address.port)).await? {
+                match bind(candidate) {
+                    Ok(socket) => return Ok((socket.local_addr()?, socket)),
+                    Err(error) => refused = error,
+                }
+            }
+            Err(refused)
+        };
+        let (local, socket) = bound.await.map_err(cannot_listen(address))?;
+        Ok(Self {
+            address: address.clone(),
+            socket,
+            local,
+        })
+    }
+
+    fn listen(self) -> Result<(TcpListener, SocketAddr), StartError> {
+        // Its connections inherit that: what is left of them does not keep the next gateway from the address.
+        let reused = self.socket.set_reuseaddr(true);
+        let listener = reused.and_then(|()| self.socket.listen(BACKLOG));
+        let listener = listener.map_err(cannot_listen(&self.address))?;
+        Ok((listener, self.local))
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // For this gateway alone where that can be had: nobody else is to listen there before it does.
+    match socket.bind(address) {
+        // By connections that another gateway has left, or by a gateway that is there.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+        }
+        bound => bound?,
+    }
+    Ok(socket)
+}
+
+fn cannot_listen(address: &HostPort) -> impl FnOnce(io::Error) -> StartError {
+    let address = address.clone();
+    |source| StartError::Listen { address, source }
 }

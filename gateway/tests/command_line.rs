@@ -4,8 +4,10 @@
     reason = "a program that does not run fails the test"
 )]
 use std::{
-    net::TcpListener,
-    process::{Command, Output},
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 /// Runs the program to its end, in an empty environment and a directory of its own.
@@ -122,6 +124,72 @@ fn what_keeps_it_from_starting_is_one_line() {
     for (arguments, status, line) in cases {
         assert_eq!(complaint(arguments), (Some(status), line), "{arguments:?}");
     }
+}
+
+/// Ends the program with the test.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_address() -> SocketAddr {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap()
+}
+
+/// The answer's first line.
+fn get(address: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: kop\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.lines().next().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn clients_are_turned_away_while_brokers_do_not_answer() {
+    // Whoever connects is never accepted, and waits.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().map(|at| (silent, at)).unwrap();
+    let (kafka, admin) = (free_address(), free_address());
+    let directory = tempfile::tempdir().unwrap();
+    let mut started = Started(
+        Command::new(env!("CARGO_BIN_EXE_kop-gateway"))
+            .arg(format!("--listen={kafka}"))
+            .arg(format!("--admin-listen={admin}"))
+            .arg(format!("--pulsar=pulsar://{}", silent.1))
+            .arg(format!("--pulsar-admin=http://{}", silent.1))
+            .env_clear()
+            .current_dir(directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let readiness = loop {
+        match get(admin, "/readyz") {
+            Ok(answer) => break answer,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        std::thread::yield_now();
+    };
+    assert!(readiness.contains("503"), "{readiness}");
+    // Somebody else would get it otherwise.
+    let taken = TcpListener::bind(kafka).unwrap_err();
+    assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+    let refused = TcpStream::connect(kafka).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    assert!(started.0.try_wait().unwrap().is_none(), "it has ended");
 }
 
 #[test]

@@ -74,6 +74,8 @@ impl Watched {
                 incarnation: member.incarnation,
                 ..Self::default()
             };
+            // It has announced itself, and listens as soon as it sees that it is in.
+            return EVERY;
         }
         let silent = is_silent(member).await;
         self.answers = self.answers.wrapping_add(1);

@@ -48,9 +48,10 @@ fn main() -> Result<()> {
             .with_context(|| format!("bench {section}"))?;
         // What stays behind costs disk space only, and the next run empties it.
         let _ = std::fs::remove_dir_all(scratch.data(""));
-        println(&tables);
+        let made = pages::made(&options.command(section))?;
+        println(&format!("{made}\n\n{tables}"));
         if options.is_whole() {
-            pages::publish(section, &options.command(section), &tables)?;
+            pages::publish(section, &made, &tables)?;
         }
     }
     Ok(())
@@ -125,6 +126,12 @@ impl Options {
         }
         if let Some(records) = self.records {
             command += &format!(" --records {records}");
+        }
+        if !self.cells.is_empty() {
+            command += &format!(" --cells {}", self.cells.join(","));
+        }
+        if let Some(folder) = &self.against {
+            command += &format!(" --against {}", folder.display());
         }
         command
     }

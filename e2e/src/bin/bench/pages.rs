@@ -9,25 +9,29 @@ use std::process::Command;
 pub(crate) const BYTES: u32 = 1024;
 
 /// Puts a section's tables in the place of those that stand there.
-pub(crate) fn publish(section: &str, command: &str, tables: &str) -> Result<()> {
+pub(crate) fn publish(section: &str, made: &str, tables: &str) -> Result<()> {
     let path = install::checkout().join("docs/benchmarks.md");
     let page = std::fs::read_to_string(&path)?;
     let [begin, end] =
         ["begins", "ends"].map(|what| format!("<!-- what ./bench {section} wrote {what} -->\n"));
     let (head, rest) = page.split_once(&begin).with_context(|| begin.clone())?;
     let (_, tail) = rest.split_once(&end).with_context(|| end.clone())?;
-    let made = format!(
-        "Made by `{command}` on {}, commit {}, {}.\n",
-        said("date", &["-u", "+%Y-%m-%d"])?,
-        said("git", &["describe", "--always", "--dirty", "--exclude=*"])?,
-        machine()?
-    );
     std::fs::write(
         &path,
-        format!("{head}{begin}\n{made}\n{tables}\n{end}{tail}"),
+        format!("{head}{begin}\n{made}\n\n{tables}\n{end}{tail}"),
     )?;
     eprintln!("written to {}", path.display());
     Ok(())
+}
+
+/// Who measured, when, what, and on which machine.
+pub(crate) fn made(command: &str) -> Result<String> {
+    let date = said("date", &["-u", "+%Y-%m-%d"])?;
+    let commit = said("git", &["describe", "--always", "--dirty", "--exclude=*"])?;
+    let machine = machine()?;
+    Ok(format!(
+        "Made by `{command}` on {date}, commit {commit}, {machine}."
+    ))
 }
 
 fn said(program: &str, arguments: &[&str]) -> Result<String> {
@@ -39,6 +43,8 @@ fn said(program: &str, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
+/// The processors, and the system's congestion control: one that paces what it sends delays clients and servers
+/// on one busy machine, too, and a gateway's records have two connections to go through.
 fn machine() -> Result<String> {
     let info = std::fs::read_to_string("/proc/cpuinfo")?;
     let of = |key: &'static str| {
@@ -46,7 +52,12 @@ fn machine() -> Result<String> {
             .filter_map(move |line| Some(line.strip_prefix(key)?.split_once(": ")?.1.trim()))
     };
     let model = of("model name").next().unwrap_or("unknown processor");
-    Ok(format!("{} × {model}", of("processor").count()))
+    let congestion = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control")?;
+    Ok(format!(
+        "{} × {model}, TCP {}",
+        of("processor").count(),
+        congestion.trim()
+    ))
 }
 
 /// What a figure is to reach.
