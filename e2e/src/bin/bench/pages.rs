@@ -43,8 +43,7 @@ fn said(program: &str, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// The processors, and the system's congestion control: one that paces what it sends delays clients and servers
-/// on one busy machine, too, and a gateway's records have two connections to go through.
+/// The processors, and the congestion control of the system's connections.
 fn machine() -> Result<String> {
     let info = std::fs::read_to_string("/proc/cpuinfo")?;
     let of = |key: &'static str| {
