@@ -158,16 +158,16 @@ fn get(address: SocketAddr, path: &str) -> io::Result<String> {
 #[test]
 fn clients_are_turned_away_while_brokers_do_not_answer() {
     // Whoever connects is never accepted, and waits.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let silent = silent.local_addr().map(|at| (silent, at)).unwrap();
+    let brokers = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = brokers.local_addr().unwrap();
     let (kafka, admin) = (free_address(), free_address());
     let directory = tempfile::tempdir().unwrap();
     let mut started = Started(
         Command::new(env!("CARGO_BIN_EXE_kop-gateway"))
             .arg(format!("--listen={kafka}"))
             .arg(format!("--admin-listen={admin}"))
-            .arg(format!("--pulsar=pulsar://{}", silent.1))
-            .arg(format!("--pulsar-admin=http://{}", silent.1))
+            .arg(format!("--pulsar=pulsar://{silent}"))
+            .arg(format!("--pulsar-admin=http://{silent}"))
             .env_clear()
             .current_dir(directory.path())
             .stdout(Stdio::null())

@@ -38,6 +38,8 @@ fn main() -> Result<()> {
     }
     let options = Options::parse(std::env::args().skip(1))?;
     for section in &options.sections {
+        // Before the runs, so that it names what they began with.
+        let made = pages::made(&options.command(section))?;
         let scratch = Scratch::new(&format!("bench-{section}"))?;
         let measured = match section.as_str() {
             "embedded" => embedded::measure(&scratch, &options),
@@ -48,7 +50,6 @@ fn main() -> Result<()> {
             .with_context(|| format!("bench {section}"))?;
         // What stays behind costs disk space only, and the next run empties it.
         let _ = std::fs::remove_dir_all(scratch.data(""));
-        let made = pages::made(&options.command(section))?;
         println(&format!("{made}\n\n{tables}"));
         if options.is_whole() {
             pages::publish(section, &made, &tables)?;
